@@ -1,0 +1,121 @@
+"""Names for scores, allocations, checks, models and data sets, and how a user's own are found.
+
+A built-in entry is a `module:attribute` string that is imported when it is first asked for: the names are known
+without importing TensorFlow. The same form, `package.module:name`, reaches a user's own function from any flag.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import os
+import re
+import sys
+
+from tickets_tf.errors import UsageError
+
+
+class Registry:
+  """A table from names to objects of one kind.
+
+  Args:
+    kind: what an entry is, for messages, e.g. `'score'`.
+    entries: name -> object, or name -> `'module:attribute'` string for entries imported on first use.
+  """
+
+  def __init__(self, kind, entries=()):
+    self.kind = kind
+    self._entries = dict(entries)
+
+  def names(self):
+    """Returns the known names in the order of registration."""
+    return list(self._entries)
+
+  def register(self, name):
+    """Returns a decorator that adds an object under `name`.
+
+    Raises:
+      UsageError: where the name is taken or contains a colon.
+    """
+    if name in self._entries or ':' in name:
+      raise UsageError(f'{self.kind} {name!r}: the name is ' + ('taken' if name in self._entries else 'not allowed'))
+
+    def add(entry):
+      self._entries[name] = entry
+      return entry
+
+    return add
+
+  def check(self, name):
+    """Raises UsageError unless `name` is known or has the form `package.module:name`; imports nothing."""
+    if name in self._entries:
+      return
+    module, colon, attribute = name.partition(':')
+    if colon and all(part.isidentifier() for part in [*module.split('.'), attribute]):
+      return
+    near = difflib.get_close_matches(name, self._entries, n=1, cutoff=0.3)
+    hint = f' (did you mean {near[0]!r}?)' if near else ''
+    raise UsageError(f'unknown {self.kind} {name!r}{hint}; known: {", ".join(self._entries)}, or package.module:name')
+
+  def get(self, name):
+    """Returns the entry called `name`, importing it where needed.
+
+    Args:
+      name: a known name, or `package.module:attribute`, looked for on the Python path and in the current folder.
+
+    Raises:
+      UsageError: where nothing of that name can be had, with the nearest known name or the import's own message.
+    """
+    self.check(name)
+    entry = self._entries.get(name, name)
+    return self._load(entry) if isinstance(entry, str) else entry
+
+  def _load(self, path):
+    module_name, _, attribute = path.partition(':')
+    try:
+      if importlib.util.find_spec(module_name.partition('.')[0]) is None and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+      module = importlib.import_module(module_name)
+    except ImportError as error:
+      raise UsageError(f'{self.kind} {path!r}: {error}') from error
+    try:
+      return getattr(module, attribute)
+    except AttributeError:
+      names = ', '.join(name for name in vars(module) if callable(getattr(module, name)) and not name.startswith('_'))
+      raise UsageError(f'{self.kind} {path!r}: {module_name} has no {attribute!r}; it has {names}') from None
+
+
+class ModelRegistry(Registry):
+  """The table of networks, where a family's name may be followed by a depth: `resnet32`."""
+
+  def split(self, name):
+    """Returns (family, depth) of a name; the depth is None where the name has none."""
+    match = re.fullmatch(r'([a-z_]+?)(\d+)', name)
+    return (match[1], int(match[2])) if match and name not in self._entries else (name, None)
+
+  def check(self, name):
+    super().check(self.split(name)[0])
+
+
+SCORES = Registry('score', {
+    'random': 'tickets_tf.scores.random:random',
+    'magnitude': 'tickets_tf.scores.magnitude:magnitude',
+})
+ALLOCATIONS = Registry('allocation', {
+    'global': 'tickets_tf.allocation:global_threshold',
+    'global_convolutions': 'tickets_tf.allocation:global_convolutions',
+    'smart': 'tickets_tf.allocation:smart',
+    'linear': 'tickets_tf.allocation:linear',
+    'cubic': 'tickets_tf.allocation:cubic',
+    'ascending': 'tickets_tf.allocation:ascending',
+    'uniform': 'tickets_tf.allocation:uniform',
+    'er': 'tickets_tf.allocation:er',
+    'erk': 'tickets_tf.allocation:erk',
+})
+MODELS = ModelRegistry('model', {'resnet': 'tickets_tf.models.resnet:resnet', 'vgg': 'tickets_tf.models.vgg:vgg'})
+DATASETS = Registry('data set', {
+    'digits': 'tickets_tf.data.digits:load',
+    'cifar10': 'tickets_tf.data.tfds_sets:load_cifar10',
+    'cifar100': 'tickets_tf.data.tfds_sets:load_cifar100',
+    'tiny_imagenet': 'tickets_tf.data.tiny_imagenet:load',
+    'folder': 'tickets_tf.data.folder:load',
+})
