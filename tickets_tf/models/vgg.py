@@ -1,0 +1,55 @@
+"""VGG with batch norm in its CIFAR form: one dense layer after average pooling."""
+
+import tf_keras as keras
+
+from tickets_tf.errors import UsageError
+from tickets_tf.models import layers
+
+_POOL = 'M'
+# Convolutions per stage (Simonyan and Zisserman 2015, table 1, columns A, B, D and E).
+_STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+
+
+def vgg(input_shape=(32, 32, 3), num_classes=10, depth=19, width=64, widths=None):
+  """Builds a VGG; a pooling step that the image is too small for is left out.
+
+  Args:
+    input_shape: (height, width, channels), from 8x8 up.
+    num_classes: number of outputs.
+    depth: 11, 13, 16 or 19.
+    width: filters of the first stage; the others have 2, 4, 8 and 8 times as many.
+    widths: filters of each convolution, and 'M' for each 2x2 max pooling; replaces `depth` and `width`.
+
+  Returns:
+    A `tf_keras.Model` to logits [N, num_classes].
+
+  Raises:
+    UsageError: for a depth or input size that there is no such network for.
+  """
+  if widths is None:
+    widths = _widths(depth, width)
+  if min(input_shape[:2]) < 8:
+    raise UsageError(f'model vgg: images of {input_shape[0]}x{input_shape[1]}; at least 8x8 are needed')
+  inputs = x = keras.Input(input_shape, name='image')
+  pools = convs = 0
+  for step in widths:
+    if step == _POOL:
+      pools += 1
+      if min(x.shape[1:3]) > 1:
+        x = keras.layers.MaxPooling2D(2, name=f'pool{pools}')(x)
+    else:
+      convs += 1
+      x = layers.conv(x, step, 3, 1, layers.normal('fan_in'), use_bias=True, name=f'conv{convs}')
+      x = layers.batch_norm(x, f'norm{convs}')
+      x = keras.layers.ReLU(name=f'relu{convs}')(x)
+  # On 32x32 images this is the 2x2 average pooling of the paper's network.
+  x = keras.layers.GlobalAveragePooling2D(name='pool')(x)
+  return keras.Model(inputs, layers.classifier(x, num_classes), name=f'vgg{convs + 3}' if convs > 7 else 'vgg')
+
+
+def _widths(depth, width):
+  if depth not in _STAGES:
+    raise UsageError(f'model vgg{depth}: the depth must be one of {", ".join(map(str, _STAGES))}')
+  steps = [[width * factor] * convs for convs, factor in zip(_STAGES[depth], (1, 2, 4, 8, 8))]
+  # No pooling after the last stage: the average pooling before the classifier stands there.
+  return [step for stage in steps for step in [*stage, _POOL]][:-1]
