@@ -1,0 +1,8 @@
+"""Training: the paper's protocol on Keras' loop, resumable after every epoch."""
+
+from tickets_tf.training.loop import train
+from tickets_tf.training.optimizer import SGD
+from tickets_tf.training.optimizer import learning_rate_schedule
+from tickets_tf.training.strategy import make_strategy
+
+__all__ = ['SGD', 'learning_rate_schedule', 'make_strategy', 'train']

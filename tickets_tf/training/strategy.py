@@ -1,0 +1,67 @@
+"""Which devices a run trains on."""
+
+import json
+import os
+
+import tensorflow as tf
+
+from tickets_tf.errors import UsageError
+
+
+def make_strategy(name='auto', replicas=0):
+  """Makes the distribution strategy of a run.
+
+  Args:
+    name: `'one_device'`, `'mirrored'`, `'multi_worker'`, or `'auto'`: mirrored where several GPUs are visible, else
+      one device.
+    replicas: of `'mirrored'`; 0: one per GPU, or one where there is none. Where there are fewer devices, they are
+      divided into logical ones.
+
+  Returns:
+    A `tf.distribute.Strategy`.
+
+  Raises:
+    UsageError: where the devices cannot be had.
+  """
+  kind = 'GPU' if tf.config.list_physical_devices('GPU') else 'CPU'
+  if name == 'auto':
+    several = kind == 'GPU' and len(tf.config.list_physical_devices('GPU')) > 1
+    name = 'mirrored' if several or replicas > 1 else 'one_device'
+  return _MAKERS[name](kind, replicas)
+
+
+def _one_device(kind, replicas):
+  if replicas > 1:
+    raise UsageError(f'--replicas={replicas}: --strategy=one_device has 1; use --strategy=mirrored')
+  return tf.distribute.OneDeviceStrategy(f'/{kind}:0')
+
+
+def _mirrored(kind, replicas):
+  physical = tf.config.list_physical_devices(kind)
+  if replicas > len(physical):
+    _divide(physical, replicas, kind)
+  return tf.distribute.MirroredStrategy([f'/{kind}:{index}' for index in range(replicas or len(physical))])
+
+
+def _divide(physical, replicas, kind):
+  extra = [tf.config.LogicalDeviceConfiguration()] * (replicas - len(physical) + 1)
+  try:
+    tf.config.set_logical_device_configuration(physical[0], extra)
+  except RuntimeError as error:  # The devices are in use already, perhaps divided before.
+    if len(tf.config.list_logical_devices(kind)) < replicas:
+      raise UsageError(f'--replicas={replicas}: this process already uses its {len(physical)} {kind} device(s) '
+                       'undivided; make the strategy before anything else touches them') from error
+
+
+def _multi_worker(kind, replicas):
+  del kind, replicas
+  try:
+    workers = json.loads(os.environ.get('TF_CONFIG', ''))['cluster']['worker']
+    assert workers
+  except (ValueError, KeyError, TypeError, AssertionError):
+    raise UsageError('--strategy=multi_worker needs TF_CONFIG in the environment, as in {"cluster": {"worker": '
+                     '["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}') from None
+  return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+_MAKERS = {'one_device': _one_device, 'mirrored': _mirrored, 'multi_worker': _multi_worker}
