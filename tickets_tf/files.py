@@ -36,7 +36,8 @@ def replacing(path):
     if temporary.is_dir():
       shutil.rmtree(temporary, ignore_errors=True)
     else:
-      temporary.unlink(missing_ok=True)
+      with contextlib.suppress(OSError):  # It may never have come to be.
+        temporary.unlink()
 
 
 def write_text(path, text):

@@ -1,0 +1,349 @@
+"""Masks: which weights of which kernel are kept, as a value that exists without a network."""
+
+import collections.abc
+import hashlib
+import itertools
+import math
+import operator
+import pathlib
+
+import numpy as np
+
+from tickets_tf import files
+from tickets_tf.errors import TicketsError, UsageError
+
+
+class Mask(collections.abc.Mapping):
+  """The kept weights of every prunable kernel, in network order; an immutable mapping from name to boolean array.
+
+  Equality covers names, their order, shapes and every bit.
+
+  Args:
+    entries: mapping from kernel name to array, or an iterable of (name, array) pairs; the arrays hold booleans or
+      0 and 1 of any numeric dtype, and are copied.
+
+  Raises:
+    UsageError: where there is no entry, a name is empty or comes twice, or an array holds anything else.
+  """
+
+  __slots__ = ('_arrays',)
+
+  def __init__(self, entries):
+    pairs = entries.items() if isinstance(entries, collections.abc.Mapping) else entries
+    arrays = {}
+    for name, values in pairs:
+      if not isinstance(name, str) or not name:
+        raise UsageError(f'mask: a kernel is named by a string that is not empty, not by {name!r}')
+      if name in arrays:
+        raise UsageError(f'mask: the name {name!r} comes twice')
+      arrays[name] = _bits(name, values)
+    if not arrays:
+      raise UsageError('mask: no entries; there must be one array per prunable kernel')
+    self._arrays = arrays
+
+  @classmethod
+  def dense(cls, kernels):
+    """Returns the mask that keeps every weight of `kernels`, a sequence of `Kernel`."""
+    return cls((kernel.name, np.ones(kernel.shape, dtype=bool)) for kernel in kernels)
+
+  @classmethod
+  def from_arrays(cls, kernels, arrays):
+    """Returns the mask of `kernels` whose entries are `arrays`.
+
+    Args:
+      kernels: sequence of `Kernel`.
+      arrays: one array per kernel, in the same order and of the same shape, boolean or 0 and 1.
+
+    Raises:
+      UsageError: where numbers or shapes do not fit, or an array holds anything but 0 and 1.
+    """
+    arrays = list(arrays)
+    if len(arrays) != len(kernels):
+      raise UsageError(f'mask: {len(arrays)} arrays for {len(kernels)} kernels')
+    mask = cls((kernel.name, array) for kernel, array in zip(kernels, arrays))
+    mask.check(kernels)
+    return mask
+
+  def __getitem__(self, name):
+    return self._arrays[name]
+
+  def __iter__(self):
+    return iter(self._arrays)
+
+  def __len__(self):
+    return len(self._arrays)
+
+  def __eq__(self, other):
+    if not isinstance(other, Mask):
+      return NotImplemented
+    return self.names == other.names and all(map(np.array_equal, self.arrays, other.arrays))
+
+  def __hash__(self):
+    return hash(self.digest())
+
+  def __repr__(self):
+    return f'Mask({len(self)} kernels, {self.kept} of {self.size} weights kept, {self.digest()})'
+
+  def __reduce__(self):
+    # Arrays come out of a pickle writeable, so that copies go through the constructor again.
+    return Mask, (list(self.items()),)
+
+  @property
+  def names(self):
+    """Names of the kernels, a list in network order."""
+    return list(self._arrays)
+
+  @property
+  def arrays(self):
+    """Boolean arrays that cannot be written to, a list in network order."""
+    return list(self._arrays.values())
+
+  @property
+  def shapes(self):
+    """Shapes of the kernels, a list of tuples."""
+    return [array.shape for array in self.arrays]
+
+  @property
+  def counts(self):
+    """Kept weights per kernel, a list of integers."""
+    return [int(np.count_nonzero(array)) for array in self.arrays]
+
+  @property
+  def sizes(self):
+    """All weights per kernel, a list of integers."""
+    return [array.size for array in self.arrays]
+
+  @property
+  def kept(self):
+    """Kept weights of the network."""
+    return sum(self.counts)
+
+  @property
+  def size(self):
+    """All prunable weights of the network."""
+    return sum(self.sizes)
+
+  @property
+  def density(self):
+    """Kept share of the network's weights."""
+    return self.kept / self.size
+
+  @property
+  def keep_ratios(self):
+    """Kept share per kernel, a list of floats."""
+    return [count / size for count, size in zip(self.counts, self.sizes)]
+
+  def empty_layers(self):
+    """Returns the names of the kernels that kept nothing; one such kernel in a chain of layers cuts the network."""
+    return [name for name, array in self.items() if not array.any()]
+
+  def digest(self):
+    """Returns 16 hexadecimal digits that depend on names, their order, shapes and bits."""
+    digest = hashlib.sha256()
+    for name, array in self.items():
+      digest.update(repr((name, array.shape)).encode())
+      digest.update(np.packbits(array))
+    return digest.hexdigest()[:16]
+
+  def overlap(self, other):
+    """Returns the Jaccard index of two masks: weights that both keep over weights that either keeps.
+
+    Args:
+      other: a mask of the same network.
+
+    Returns:
+      A float from 0 (nothing in common) to 1 (the same weights, or no weights at all).
+
+    Raises:
+      UsageError: where names or shapes differ.
+    """
+    _check_fit(list(zip(self.names, self.shapes)), list(zip(other.names, other.shapes)))
+    both = sum(int(np.count_nonzero(mine & theirs)) for mine, theirs in zip(self.arrays, other.arrays))
+    either = self.kept + other.kept - both
+    return both / either if either else 1.0
+
+  def check(self, kernels):
+    """Checks that this is a mask of `kernels`.
+
+    Args:
+      kernels: sequence of `Kernel`.
+
+    Raises:
+      UsageError: names the first kernel whose name or shape does not fit, and what was expected.
+    """
+    _check_fit([(kernel.name, tuple(kernel.shape)) for kernel in kernels], list(zip(self.names, self.shapes)))
+
+  def save(self, path):
+    """Writes the mask to a file, whole or not at all.
+
+    Args:
+      path: file to write; the suffix decides the format: `.npz`.
+
+    Raises:
+      UsageError: for another suffix.
+      TicketsError: where the file cannot be written; an earlier file of that name is then as it was.
+    """
+    write, _ = _format(path)
+    with files.replacing(path) as temporary:
+      write(temporary, self)
+
+
+def load(path):
+  """Reads a mask that `Mask.save` wrote; never unpickles.
+
+  Args:
+    path: file to read; the suffix decides the format: `.npz`.
+
+  Returns:
+    The `Mask`.
+
+  Raises:
+    UsageError: where the file is missing, damaged or no mask; the message names it.
+  """
+  _, read = _format(path)
+  try:
+    return read(path)
+  except FileNotFoundError:
+    raise UsageError(f'mask file {str(path)!r}: there is no such file') from None
+  except Exception as error:  # Damage can show at any depth: zip, deflate, array header, contents.
+    raise UsageError(f'mask file {str(path)!r}: not a mask, or damaged ({error})') from error
+
+
+def check_scores(scores, names=None):
+  """Checks that every score is a finite real number.
+
+  Args:
+    scores: one array per layer.
+    names: the layers' names for messages, or None for their numbers.
+
+  Returns:
+    The scores as a list of NumPy arrays, not copied where they were NumPy arrays already.
+
+  Raises:
+    UsageError: where names and scores differ in number, or scores are no numbers.
+    TicketsError: where a score is NaN or infinite; names the first such layer.
+  """
+  scores = [np.asarray(layer) for layer in scores]
+  names = _names(names, len(scores))
+  for name, layer in zip(names, scores):
+    if layer.dtype.kind not in 'biuf':
+      raise UsageError(f'scores of {name}: expected real numbers, found dtype {layer.dtype}')
+    # The extremes inherit any NaN or infinity and need no second array of the layer's size.
+    if layer.size and not (np.isfinite(layer.min()) and np.isfinite(layer.max())):
+      bad = layer.size - np.count_nonzero(np.isfinite(layer))
+      raise TicketsError(f'scores of {name}: {bad} of {layer.size} are NaN or infinite')
+  return scores
+
+
+def select(scores, counts, rng, names=None):
+  """Keeps the highest scores of every layer; equal scores at the edge are drawn by lot.
+
+  Args:
+    scores: one array per layer, any shapes, real dtypes.
+    counts: weights to keep per layer, integers.
+    rng: `numpy.random.Generator` that decides ties.
+    names: the layers' names for messages, or None for their numbers.
+
+  Returns:
+    One boolean array per layer, of the layer's shape, with exactly `counts[i]` entries true.
+
+  Raises:
+    UsageError: where scores, counts and names differ in number, or a count is not in [0, layer size].
+    TicketsError: where a score is NaN or infinite; names the layer.
+  """
+  scores = check_scores(scores, names)
+  names, counts = _names(names, len(scores)), list(counts)
+  if len(counts) != len(scores):
+    raise UsageError(f'{len(counts)} counts for the scores of {len(scores)} layers')
+  for name, layer, count in zip(names, scores, counts):
+    if not is_count(count, layer.size):
+      raise UsageError(f'count of {name}: {count!r}; expected an integer from 0 to {layer.size}')
+  return [_highest(layer, int(count), rng) for layer, count in zip(scores, counts)]
+
+
+def is_count(count, size):
+  """Returns whether `count` is an integer, of Python or NumPy, from 0 to `size`."""
+  try:
+    return 0 <= operator.index(count) <= size
+  except TypeError:
+    return False
+
+
+def _highest(scores, count, rng):
+  if count in (0, scores.size):
+    return np.full(scores.shape, count > 0)
+  threshold = np.partition(scores, scores.size - count, axis=None)[scores.size - count]
+  kept = scores > threshold
+  tied = scores == threshold
+  # Shuffled booleans rather than random sort keys: one byte for each tied weight, and no second tie.
+  drawn = np.zeros(np.count_nonzero(tied), dtype=bool)
+  drawn[:count - np.count_nonzero(kept)] = True
+  if not drawn.all():
+    rng.shuffle(drawn)
+  kept[tied] = drawn
+  return kept
+
+
+def _names(names, number):
+  names = [f'layer {index + 1}' for index in range(number)] if names is None else list(names)
+  if len(names) != number:
+    raise UsageError(f'{len(names)} names for the scores of {number} layers')
+  return names
+
+
+def _bits(name, values):
+  values = np.asarray(values)
+  if values.dtype.kind not in 'biuf':
+    raise UsageError(f'mask of {name!r}: expected booleans or 0 and 1, found dtype {values.dtype}')
+  if not values.size:
+    raise UsageError(f'mask of {name!r}: the shape {values.shape} holds no weights')
+  if values.dtype != bool:
+    wrong = values[(values != 0) & (values != 1)]
+    if wrong.size:
+      raise UsageError(f'mask of {name!r}: expected 0 and 1, found {wrong[0]} ({wrong.size} such entries)')
+  array = np.array(values, dtype=bool, order='C')
+  array.setflags(write=False)
+  return array
+
+
+def _check_fit(expected, found):
+  # Both are lists of (name, shape).
+  for number, (want, have) in enumerate(itertools.zip_longest(expected, found), start=1):
+    if want != have:
+      want, have = (f'{pair[0]!r} of shape {pair[1]}' if pair else 'no more kernels' for pair in (want, have))
+      raise UsageError(f'the mask does not fit: kernel {number}: expected {want}, found {have}')
+
+
+def _write_npz(path, mask):
+  # Names are stored as values, since as keys they could collide with arguments of np.savez_compressed.
+  rank = max(len(shape) for shape in mask.shapes)
+  np.savez_compressed(
+      path, names=np.array(mask.names), digest=np.array(mask.digest()),
+      shapes=np.array([shape + (0,) * (rank - len(shape)) for shape in mask.shapes], dtype=np.int64),
+      bits=np.packbits(np.concatenate([array.ravel() for array in mask.arrays])))
+
+
+def _read_npz(path):
+  with open(path, 'rb') as file, np.load(file, allow_pickle=False) as stored:
+    names, shapes, packed, digest = (stored[key] for key in ('names', 'shapes', 'bits', 'digest'))
+  shapes = [tuple(int(axis) for axis in shape if axis) for shape in shapes]
+  ends = np.cumsum([math.prod(shape) for shape in shapes])
+  if packed.size != -(-ends[-1] // 8):  # np.unpackbits leaves memory unwritten where bytes are missing.
+    raise UsageError(f'{packed.size} bytes for {ends[-1]} weights')
+  bits = np.unpackbits(packed, count=ends[-1])
+  arrays = [part.reshape(shape) for part, shape in zip(np.split(bits, ends[:-1]), shapes, strict=True)]
+  mask = Mask(zip(names.tolist(), arrays, strict=True))
+  if mask.digest() != str(digest):
+    raise UsageError(f'the digest is {mask.digest()}, the file says {digest}')
+  return mask
+
+
+# Suffix -> (write(path, mask), read(path)).
+_FORMATS = {'.npz': (_write_npz, _read_npz)}
+
+
+def _format(path):
+  suffix = pathlib.Path(path).suffix
+  if suffix not in _FORMATS:
+    raise UsageError(f'mask file {str(path)!r}: the name must end in {" or ".join(_FORMATS)}')
+  return _FORMATS[suffix]
