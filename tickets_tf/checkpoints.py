@@ -62,7 +62,7 @@ class Checkpoints:
       return 0
     try:
       self._checkpoint.restore(path).assert_existing_objects_matched()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
+    except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
       raise TicketsError(f'{path}: cannot be restored: {str(error).splitlines()[0]}; delete the run\'s checkpoints '
                          'folder to train from its start') from error
     return int(self._epoch.numpy())

@@ -16,9 +16,14 @@ def write(folder, record):
 
   Args:
     folder: the run's folder.
-    record: dictionary of JSON values with at least the keys that `read` asks for; `format` is added.
+    record: dictionary of JSON values with at least the keys that `read` asks for, but for `format`.
+
+  Returns:
+    The record as `read` gives it back.
   """
-  write_json(pathlib.Path(folder) / NAME, {'format': FORMAT, **record})
+  record = {'format': FORMAT, **record}
+  write_json(pathlib.Path(folder) / NAME, record)
+  return record
 
 
 def read(folder):

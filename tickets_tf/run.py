@@ -126,7 +126,7 @@ class _Run:
                     'export': export_time.seconds},
         'environment': environment,
     }
-    records.write(self.folder, record)
+    record = records.write(self.folder, record)
     shutil.rmtree(self.folder / 'checkpoints', ignore_errors=True)
     return record
 

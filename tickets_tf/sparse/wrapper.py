@@ -51,7 +51,9 @@ class TicketWrapper(pruning_wrapper.PruneLowMagnitude):
     try:
       # Past Keras' own __setattr__, which would stop tracking the variable.
       for (owner, attribute), weight, (_, mask, _) in zip(self._holders, weights, self.pruning_vars):
-        vars(owner)[attribute] = _masked_gradient(weight, tf.cast(mask, weight.dtype))
+        # Read here, in the layer's precision, since a custom gradient takes no variable that casts itself.
+        value = tf.convert_to_tensor(weight)
+        vars(owner)[attribute] = _masked_gradient(value, tf.cast(mask, value.dtype))
       if 'training' in inspect.signature(self.layer.call).parameters:
         kwargs['training'] = training
       return self.layer.call(inputs, **kwargs)

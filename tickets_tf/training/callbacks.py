@@ -32,8 +32,8 @@ class MetricsLog(keras.callbacks.Callback):
     self._start = time.monotonic()
 
   def on_epoch_end(self, epoch, logs=None):
-    optimizer = self.model.optimizer
-    line = {'epoch': epoch + 1, 'learning_rate': round(float(optimizer.learning_rate), 9)}
+    rate = keras.backend.get_value(self.model.optimizer.learning_rate)
+    line = {'epoch': epoch + 1, 'learning_rate': float(f'{float(rate):.6g}')}
     line.update((self._names[name], round(float(value), 6)) for name, value in logs.items() if name in self._names)
     self.lines.append({**line, 'seconds': round(time.monotonic() - self._start, 3)})
     files.write_text(self._path, ''.join(json.dumps(each) + '\n' for each in self.lines))

@@ -50,7 +50,8 @@ def learning_rate_schedule(learning_rate, epochs, steps_per_epoch, milestones=(0
   Returns:
     A `keras.optimizers.schedules.LearningRateSchedule`.
   """
-  falls = [epoch for epoch in (int(epochs * share) for share in milestones) if epoch]
+  # Keras wants at least one fall; the phase is over before one at its end.
+  falls = [epoch for epoch in (int(epochs * share) for share in milestones) if epoch] or [epochs]
   values = [learning_rate * decay**index for index in range(len(falls) + 1)]
   # Keras' boundary is the last step of the earlier rate.
   boundaries = [epoch * steps_per_epoch - 1 for epoch in falls]

@@ -1,0 +1,163 @@
+"""The programs of bin/ as a user runs them."""
+
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+BIN = pathlib.Path(__file__).parents[2] / 'bin'
+ROOT = BIN.parent
+SMALL = ['--model=resnet8', '--width=8', '--epochs=6', '--noprogress', '--notensorboard']
+
+
+def environment():
+  # The checkout comes first on the path, so that these are the programs under test, installed or not.
+  return {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
+
+
+def call(program, *arguments, cwd=None):
+  return subprocess.run([sys.executable, BIN / program, *arguments], capture_output=True, text=True, cwd=cwd,
+                        env=environment(), stdin=subprocess.DEVNULL)
+
+
+def weights_of(folder):
+  found = {}
+  with h5py.File(folder / 'final.weights.h5') as file:
+    file.visititems(lambda path, item: found.update({path: item[()]}) if isinstance(item, h5py.Dataset) else None)
+  return found
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """A finished run: (its folder, what the command printed)."""
+  output = tmp_path_factory.mktemp('finished')
+  done = call('train', *SMALL, f'--output_dir={output}')
+  assert done.returncode == 0, done.stderr
+  folder, = output.iterdir()
+  return folder, done
+
+
+def test_train_ends_with_accuracy_table_and_ticket(finished):
+  folder, done = finished
+  lines = done.stdout.splitlines()
+  assert lines[-1] == f'ticket: {folder / "ticket"}'
+  assert lines[-2].startswith('test accuracy ') and ' (final weights); best over the epochs ' in lines[-2]
+  assert lines[-3] == 'resnet8 on digits: pruner random, 973 of 19,464 weights kept, seed 0'
+  assert lines[-4].split()[:4] == ['total', '19,464', '973', '0.0500']
+  assert done.stderr == ''
+
+
+def test_train_again_finds_the_work_done(finished):
+  folder, first = finished
+  before = {path: path.stat().st_mtime_ns for path in folder.rglob('*')}
+  again = call('train', *SMALL, f'--output_dir={folder.parent}')
+  assert again.returncode == 0 and again.stdout.startswith(f'{folder}: already done')
+  assert again.stdout.splitlines()[-3:] == first.stdout.splitlines()[-3:]
+  assert before == {path: path.stat().st_mtime_ns for path in folder.rglob('*')}
+
+
+def test_evaluate_agrees_and_notices_when_not(finished, tmp_path):
+  folder, _ = finished
+  done = call('evaluate', f'--run={folder}')
+  assert done.returncode == 0 and done.stdout.endswith('they agree\n'), done.stderr
+  import json
+  import shutil
+  shutil.copytree(folder, tmp_path / 'run')
+  record = json.loads((tmp_path / 'run' / 'record.json').read_text())
+  record['final_accuracy'] += 0.01
+  (tmp_path / 'run' / 'record.json').write_text(json.dumps(record))
+  done = call('evaluate', f'--run={tmp_path / "run"}')
+  assert done.returncode == 1 and 'they differ by more than 0.1 points' in done.stdout
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_bits(finished, tmp_path):
+  folder, _ = finished
+  moments = random.Random(5)
+  kills = 0
+  for _ in range(5):
+    process = subprocess.Popen([sys.executable, BIN / 'train', *SMALL, f'--output_dir={tmp_path}'],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
+    while process.poll() is None and not (tmp_path / folder.name / 'settings.json').exists():
+      time.sleep(0.05)
+    time.sleep(moments.uniform(0, 6))
+    process.send_signal(signal.SIGKILL)
+    kills += process.wait() == -signal.SIGKILL
+    process.stdout.close()
+  assert kills, 'the test must have killed something'
+  done = call('train', *SMALL, f'--output_dir={tmp_path}')
+  assert done.returncode == 0, done.stderr
+  expected, found = weights_of(folder), weights_of(tmp_path / folder.name)
+  assert expected.keys() == found.keys() and expected
+  for path, value in expected.items():
+    np.testing.assert_array_equal(value, found[path], err_msg=path)
+  metrics = [[line.split(', "seconds"')[0] for line in (each / 'metrics.jsonl').read_text().splitlines()]
+             for each in (folder, tmp_path / folder.name)]
+  assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize('arguments, expected', [
+    (['--ratio=1'], '--ratio=1.0: expected a number at least 0 and below 1'),
+    (['--ratio=lots'], 'flag --ratio=lots'),
+    (['--epochs=-1'], '--epochs=-1: expected a number at least 1'),
+    (['--pruner=randm'], "unknown pruner 'randm' (did you mean 'random'?); known: random, "),
+    (['--dataset=cifar11'], "unknown data set 'cifar11' (did you mean 'cifar10'?); known: digits, "),
+    (['--model=resent20'], "unknown model 'resent' (did you mean 'resnet'?); known: resnet, vgg"),
+    (['--pruner=no_such_module:score'], "pruner 'no_such_module:score': No module named 'no_such_module'"),
+    (['--rtaio=0.5'], "Unknown command line flag 'rtaio'"),
+    (['0.95'], "unexpected argument '0.95'"),
+    (['--flagfile=nowhere.flags'], 'nowhere.flags'),
+    (['--dataset=folder', '--data_dir=nowhere'], '--data_dir=nowhere: no such folder'),
+    (['--output_dir=/dev/null/runs'], '--output_dir=/dev/null/runs: cannot be written to'),
+])
+def test_bad_usage_is_one_line_and_leaves_nothing(arguments, expected, tmp_path):
+  done = call('train', *arguments, cwd=tmp_path)
+  assert done.returncode == 2
+  line, = done.stderr.splitlines()
+  assert line.startswith(f'{BIN / "train"}: error: ') and expected in line
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_traceback_is_there_for_those_who_ask(tmp_path):
+  done = call('train', '--ratio=2', '--traceback', cwd=tmp_path)
+  assert done.returncode == 2 and 'Traceback' in done.stderr
+
+
+def test_evaluate_says_what_it_needs(tmp_path):
+  for arguments, expected in (([], '--run is needed'), ([f'--run={tmp_path}'], 'holds no record.json')):
+    done = call('evaluate', *arguments)
+    assert done.returncode == 2 and expected in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize('program', sorted(path.name for path in BIN.iterdir()))
+def test_help_needs_no_tensorflow(program):
+  code = ('import runpy, sys\nsys.argv = [sys.argv[1], "--help"]\n'
+          'try:\n  runpy.run_path(sys.argv[0], run_name="__main__")\n'
+          'except SystemExit as end:\n  code = end.code\n'
+          'print("tensorflow" in sys.modules, code)')
+  done = subprocess.run([sys.executable, '-c', code, BIN / program], capture_output=True, text=True, env=environment())
+  assert done.stdout.splitlines()[-1] == 'False 0', done.stderr
+  assert 'flags:' in done.stdout
+
+
+@pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('*.flags')), ids=lambda path: path.stem)
+def test_flag_files_are_good_settings(path):
+  code = ('from absl import flags; from tickets_tf import settings; settings.define_flags(); '
+          f'flags.FLAGS(["x", "--flagfile={path}"]); print(settings.from_flags().run_name())')
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=environment())
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.startswith(path.stem.split('_')[0])
+
+
+def test_the_digits_flags_are_the_defaults():
+  code = ('from absl import flags; from tickets_tf import settings; settings.define_flags(); '
+          f'flags.FLAGS(["x", "--flagfile={ROOT / "configs" / "digits.flags"}"]); '
+          'print(settings.from_flags() == settings.Settings())')
+  assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                        env=environment()).stdout == 'True\n'

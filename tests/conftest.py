@@ -1,0 +1,26 @@
+"""What all tests share: two logical CPUs, so that MirroredStrategy can be tested on any machine."""
+
+import tickets_tf  # Sets the environment, so before TensorFlow.
+import tensorflow as tf
+import numpy as np
+import pytest
+
+
+def pytest_configure():
+  cpu = tf.config.list_physical_devices('CPU')[0]
+  tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture
+def small_model():
+  """A ResNet8 of width 4 on 8x8x3 images, the same weights in every test."""
+  import tf_keras as keras
+  keras.utils.set_random_seed(1)
+  return tickets_tf.build_model('resnet8', (8, 8, 3), 10, width=4)
+
+
+@pytest.fixture
+def small_batch():
+  """64 float images 8x8x3 and labels of 10 classes."""
+  rng = np.random.default_rng(2)
+  return rng.normal(size=(64, 8, 8, 3)).astype(np.float32), rng.integers(0, 10, 64).astype(np.int32)

@@ -1,0 +1,70 @@
+import pytest
+
+from tickets_tf import registry
+from tickets_tf import rules
+from tickets_tf.errors import UsageError
+from tickets_tf.registry import Registry
+
+
+@pytest.mark.parametrize('table', [registry.SCORES, registry.ALLOCATIONS, registry.MODELS, registry.DATASETS],
+                         ids=lambda table: table.kind)
+def test_every_built_in_entry_can_be_had(table):
+  for name in table.names():
+    entry = table.get(name)
+    assert callable(entry) and entry.__doc__
+
+
+def test_every_rule_names_what_exists():
+  for name in rules.RULES.names():
+    row = rules.resolve(name)
+    registry.SCORES.check(row.score)
+    registry.ALLOCATIONS.check(row.allocation)
+
+
+def test_a_rule_takes_another_allocation():
+  assert rules.resolve('random').allocation == 'smart'
+  assert rules.resolve('random', 'erk') == rules.Rule('random', 'erk', source=rules.resolve('random').source)
+
+
+def test_a_users_score_is_a_rule():
+  row = rules.resolve('json:dumps')
+  assert (row.score, row.allocation, row.scored_at, row.rewound_to) == ('json:dumps', 'global', 'init', 'init')
+
+
+def test_users_entries():
+  table = Registry('thing', {'mine': 1})
+  assert table.register('yours')(2) == 2
+  assert table.names() == ['mine', 'yours'] and table.get('yours') == 2
+  import json
+  assert table.get('json:dumps') is json.dumps
+  with pytest.raises(UsageError, match="thing 'yours': the name is taken"):
+    table.register('yours')
+  with pytest.raises(UsageError, match="thing 'a:b': the name is not allowed"):
+    table.register('a:b')
+
+
+@pytest.mark.parametrize('name, expected', [
+    ('mime', r"unknown thing 'mime' \(did you mean 'mine'\?\); known: mine, or package.module:name"),
+    ('zzzz', r"unknown thing 'zzzz'; known: mine"),
+    ('no_such_module_at_all:x', r"thing 'no_such_module_at_all:x': No module named 'no_such_module_at_all'"),
+    ('json:dumpz', r"json has no 'dumpz'; it has .*dumps"),
+    ('json:', r"unknown thing 'json:'"),
+])
+def test_names_that_cannot_be_had(name, expected):
+  with pytest.raises(UsageError, match=expected):
+    Registry('thing', {'mine': 1}).get(name)
+
+
+def test_a_module_in_the_current_folder_is_found(tmp_path, monkeypatch):
+  (tmp_path / 'a_module_of_my_own.py').write_text('def rule(): return 5\n')
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr('sys.path', ['/nonexistent'] + __import__('sys').path)
+  assert Registry('thing').get('a_module_of_my_own:rule')() == 5
+
+
+def test_models_take_a_depth():
+  registry.MODELS.check('resnet32')
+  registry.MODELS.check('vgg')
+  assert registry.MODELS.split('resnet32') == ('resnet', 32)
+  with pytest.raises(UsageError, match="unknown model 'densenet'"):
+    registry.MODELS.check('densenet40')

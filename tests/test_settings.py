@@ -1,0 +1,71 @@
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from tickets_tf import settings
+from tickets_tf.errors import UsageError
+from tickets_tf.settings import Settings
+
+
+@pytest.mark.parametrize('change, expected', [
+    ({'ratio': 1.0}, r'--ratio=1.0: expected a number at least 0 and below 1'),
+    ({'ratio': -0.1}, r'--ratio=-0.1: '),
+    ({'ratio': float('nan')}, r'--ratio=nan: expected a finite number'),
+    ({'epochs': -3}, r'--epochs=-3: expected a number at least 1'),
+    ({'epochs': 2.5}, r'--epochs=2.5: expected int'),
+    ({'jit': 'yes'}, r'--jit=yes: expected bool'),
+    ({'seed': True}, r'--seed=True: expected int'),
+    ({'strategy': 'mirorred'}, r'--strategy=mirorred: expected one of auto, one_device, mirrored, multi_worker'),
+    ({'pruner': 'randm'}, r"--pruner: unknown pruner 'randm' \(did you mean 'random'\?\); known: random, "),
+    ({'pruner': ''}, r"--pruner: unknown pruner ''"),
+    ({'dataset': 'cifar11'}, r"did you mean 'cifar10'"),
+    ({'model': 'resent20'}, r"did you mean 'resnet'"),
+    ({'allocation': 'smrt'}, r"--allocation: .*did you mean 'smart'"),
+    ({'milestones': '0.75,0.5'}, r'--milestones=0.75,0.5: expected rising numbers'),
+    ({'milestones': 'half'}, r'--milestones=half: '),
+])
+def test_bad_settings_are_named(change, expected):
+  with pytest.raises(UsageError, match=expected) as caught:
+    Settings(**change)
+  assert '\n' not in str(caught.value)
+
+
+def test_good_settings_pass():
+  Settings(ratio=0, pruner='my.module:score', model='vgg19', allocation='erk', milestones='')
+  assert Settings(milestones='0.25, 0.5').milestone_shares() == (0.25, 0.5)
+
+
+def test_digest_depends_on_what_changes_the_outcome_alone():
+  plain = Settings()
+  assert plain.identity() == {}
+  assert Settings(output_dir='elsewhere', progress=False, tensorboard=False).digest() == plain.digest()
+  digests = {Settings(**change).digest() for change in ({}, {'seed': 1}, {'ratio': 0.9}, {'data_dir': 'x'}, {'jit': True})}
+  assert len(digests) == 5
+
+
+def test_run_name_is_one_readable_folder():
+  name = Settings(pruner='my.module:score', seed=3, ratio=0.98).run_name()
+  assert name.startswith('digits-resnet20-my.module.score-0.98-seed3-')
+  assert '/' not in name and ':' not in name
+
+
+def test_settings_survive_a_record():
+  chosen = Settings(pruner='magnitude', ratio=0.5, seed=7, milestones='0.3')
+  assert settings.from_dict(dataclasses.asdict(chosen)) == chosen
+  with pytest.raises(UsageError, match='unknown settings: rtaio'):
+    settings.from_dict({'rtaio': 0.5})
+
+
+def test_every_field_is_a_flag_with_help():
+  program = ('from absl import flags; from tickets_tf import settings; settings.define_flags(); '
+             'flags.FLAGS(["x", "--ratio=0.5", "--nojit", "--pruner=dense"]); print(settings.from_flags())')
+  out = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True).stdout.strip()
+  assert out == repr(Settings(ratio=0.5, pruner='dense'))
+  assert all(field.metadata['help'] for field in dataclasses.fields(Settings))
+
+
+def test_no_tensorflow_is_needed():
+  program = 'import sys; from tickets_tf import command, settings; sys.exit("tensorflow" in sys.modules)'
+  assert subprocess.run([sys.executable, '-c', program]).returncode == 0
