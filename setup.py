@@ -15,6 +15,7 @@ setuptools.setup(
         'numpy>=1.26',
         'pandas>=2',
         'psutil>=5',
+        'requests>=2.31',
         'scikit-learn>=1.3',
         'tensorboard>=2.19',  # no longer comes with tensorflow
         'tensorflow>=2.21,<2.22',

@@ -1,0 +1,30 @@
+"""Data sets as uint8 arrays, and batches of them as a pure function of the step.
+
+    dataset = load_dataset('digits')
+    pipeline = Pipeline(dataset.train, 64, seed=0, augmentation=dataset.augmentation,
+                        crop_padding=dataset.crop_padding, mean=dataset.mean, std=dataset.std)
+    for images, labels in pipeline.dataset(0, pipeline.steps_per_epoch):
+      ...
+
+A data set is a loader, `load(data_dir, image_size) -> Dataset`, in `tickets_tf.registry.DATASETS`.
+"""
+
+from tickets_tf.data.pipeline import Pipeline
+from tickets_tf.data.pipeline import evaluation_batches
+from tickets_tf.data.pipeline import normalise
+from tickets_tf.data.scoring_batch import scoring_batches
+from tickets_tf.data.scoring_batch import scoring_images
+from tickets_tf.data.sources import Dataset
+from tickets_tf.data.sources import Examples
+from tickets_tf.data.sources import load_dataset
+
+__all__ = [
+    'Dataset',
+    'Examples',
+    'Pipeline',
+    'evaluation_batches',
+    'load_dataset',
+    'normalise',
+    'scoring_batches',
+    'scoring_images',
+]

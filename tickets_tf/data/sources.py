@@ -1,0 +1,184 @@
+"""What a data set is, and how one is loaded by name."""
+
+import dataclasses
+import math
+import os
+
+import numpy as np
+
+from tickets_tf import registry
+from tickets_tf import seeds
+from tickets_tf.data import subsets
+from tickets_tf.errors import UsageError
+
+AUGMENTATIONS = ('crop_flip', 'crop', 'none')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+  """Images and their labels.
+
+  Attributes:
+    images: uint8 [N, height, width, channels].
+    labels: int32 [N].
+  """
+  images: np.ndarray
+  labels: np.ndarray
+
+  def __len__(self):
+    return len(self.labels)
+
+  def take(self, indices):
+    """Returns the examples at `indices` (int [M], in that order, or a slice)."""
+    return Examples(self.images[indices], self.labels[indices])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+  """A data set in memory. Making one checks it: a loader of a user's own gets a one-line UsageError.
+
+  Attributes:
+    name: for messages and records.
+    train: the training examples.
+    test: the test examples, images of the same shape.
+    class_names: one string per label, in the order of the labels.
+    mean: per channel, of images scaled to [0, 1].
+    std: per channel, of images scaled to [0, 1].
+    augmentation: what suits these images: `'crop_flip'`, `'crop'` or `'none'`.
+    crop_padding: pixels of zeros around an image before the random crop.
+    validation: examples held out of the training set, or None.
+  """
+  name: str
+  train: Examples
+  test: Examples
+  class_names: tuple
+  mean: tuple
+  std: tuple
+  augmentation: str
+  crop_padding: int
+  validation: Examples | None = None
+
+  def __post_init__(self):
+    problem = self._problem()
+    if problem:
+      raise UsageError(f'data set {self.name!r}: {problem}')
+
+  @property
+  def image_shape(self):
+    """(height, width, channels)."""
+    return tuple(self.train.images.shape[1:])
+
+  @property
+  def num_classes(self):
+    """Number of classes."""
+    return len(self.class_names)
+
+  def _problem(self):
+    names = self.class_names
+    if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+      return f'class_names must be at least 2 different strings, got {names!r}'
+    for part in ('train', 'test', 'validation'):
+      examples = getattr(self, part)
+      if part == 'validation' and examples is None:
+        continue
+      if not isinstance(examples, Examples):
+        return f'{part} is {type(examples).__name__}, not tickets_tf.data.Examples'
+      problem = self._examples_problem(examples)
+      if problem:
+        return f'{part} {problem}'
+    for name in ('mean', 'std'):
+      values = getattr(self, name)
+      if len(values) != self.image_shape[-1] or not all(math.isfinite(value) for value in values):
+        return f'{name} must be {self.image_shape[-1]} finite numbers, one per channel, got {tuple(values)}'
+    if min(self.std) <= 0:
+      return f'std must be above 0, got {tuple(self.std)}; are all the training images of one colour?'
+    if self.augmentation not in AUGMENTATIONS:
+      return f'augmentation {self.augmentation!r} is unknown; known: {", ".join(AUGMENTATIONS)}'
+    if self.crop_padding < 0:
+      return f'crop_padding must be 0 or more pixels, got {self.crop_padding}'
+    return None
+
+  def _examples_problem(self, examples):
+    images, labels = examples.images, examples.labels
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
+      return f'images must be a uint8 NumPy array [N, height, width, channels], got {_describe(images)}'
+    if not isinstance(labels, np.ndarray) or labels.dtype != np.int32 or labels.shape != images.shape[:1]:
+      return f'labels must be an int32 NumPy array [{len(images)}], got {_describe(labels)}'
+    if not labels.size:
+      return 'has no examples'
+    if images.shape[1:] != self.image_shape:
+      return f'images are {images.shape[1:]}, those of train {self.image_shape}'
+    if labels.min() < 0 or labels.max() >= self.num_classes:
+      return f'labels reach from {labels.min()} to {labels.max()}, class_names has {self.num_classes} names'
+    return None
+
+
+def load_dataset(name, data_dir=None, image_size=0, train_examples=0, validation_split=0.0):
+  """Loads a data set and takes the parts of its training set that are asked for.
+
+  Both the validation examples and the subset are fixed: the same in every run, whatever its seed.
+
+  Args:
+    name: a name in `tickets_tf.registry.DATASETS`, or `package.module:name` of a loader of one's own.
+    data_dir: where the data are or, for data sets that are downloaded, go. None: the data set's own default.
+    image_size: height and width in pixels that images are resized to; 0 keeps the data set's own.
+    train_examples: how many training examples to use, classes as equal as they can be; 0 uses all.
+    validation_split: share of every class's training examples to hold out, in [0, 1).
+
+  Returns:
+    A `Dataset`.
+
+  Raises:
+    UsageError: for anything that cannot be had, on one line that names the flag.
+    TicketsError: for an image that cannot be read, naming its file.
+  """
+  if image_size < 0:
+    raise UsageError(f'--image_size={image_size}: must be 0 (the data set\'s own) or a number of pixels')
+  loader = registry.DATASETS.get(name)
+  dataset = loader(os.path.expanduser(data_dir) if data_dir else None, image_size)
+  if not isinstance(dataset, Dataset):
+    raise UsageError(f'data set {name!r}: the loader returned {_describe(dataset)}, not a tickets_tf.data.Dataset')
+  if image_size and dataset.image_shape[:2] != (image_size, image_size):
+    height, width, _ = dataset.image_shape
+    raise UsageError(f'--image_size={image_size}: the loader of data set {name!r} gave images of {height}x{width}')
+  return _take_subset(_hold_out(dataset, validation_split), train_examples)
+
+
+def _hold_out(dataset, validation_split):
+  if not 0 <= validation_split < 1:
+    raise UsageError(f'--validation_split={validation_split}: must be at least 0 and below 1')
+  if not validation_split:
+    return dataset
+  if dataset.validation is not None:
+    raise UsageError(f'--validation_split={validation_split}: data set {dataset.name!r} has its own validation set')
+  count = round(len(dataset.train) * validation_split)
+  if not 0 < count < len(dataset.train):
+    raise UsageError(f'--validation_split={validation_split}: of {len(dataset.train)} training examples this would '
+                     f'leave {count} for validation and {len(dataset.train) - count} for training')
+  held_out = _indices(dataset, subsets.proportional_counts, count, 'validation_split')
+  rest = np.setdiff1d(np.arange(len(dataset.train)), held_out)
+  return dataclasses.replace(dataset, train=dataset.train.take(rest), validation=dataset.train.take(held_out))
+
+
+def _take_subset(dataset, train_examples):
+  available = len(dataset.train)
+  if not 0 <= train_examples <= available:
+    rest = ' that are not held out' if dataset.validation is not None else ''
+    raise UsageError(f'--train_examples={train_examples}: must be 0 (all) to {available}, the training examples of '
+                     f'data set {dataset.name!r}{rest}')
+  if not train_examples:
+    return dataset
+  indices = _indices(dataset, subsets.equal_counts, train_examples, 'train_examples')
+  return dataclasses.replace(dataset, train=dataset.train.take(indices))
+
+
+def _indices(dataset, counts, total, purpose):
+  labels = dataset.train.labels
+  counts = counts(np.bincount(labels, minlength=dataset.num_classes), total)
+  # Seed 0 whatever the run's: what the runs of a comparison train on must not differ.
+  return np.sort(np.concatenate(subsets.draw(labels, counts, seeds.generator(0, purpose))))
+
+
+def _describe(value):
+  shape = f' {value.dtype} {list(value.shape)}' if hasattr(value, 'dtype') and hasattr(value, 'shape') else ''
+  return f'{type(value).__name__}{shape}'
