@@ -19,7 +19,7 @@ LAYERS = (
     ('data', 'models', 'report'),
     ('scores', 'sparse', 'checkpoints'),
     ('tickets', 'training', 'evaluation', 'export'),
-    ('run',),
+    ('run', 'benchmark'),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WITHOUT_TENSORFLOW = {name for names in LAYERS[:6] for name in names} | {'report'}

@@ -99,6 +99,10 @@ class ModelRegistry(Registry):
 SCORES = Registry('score', {
     'random': 'tickets_tf.scores.random:random',
     'magnitude': 'tickets_tf.scores.magnitude:magnitude',
+    'snip': 'tickets_tf.scores.snip:snip',
+    'grasp': 'tickets_tf.scores.grasp:grasp',
+    'obd': 'tickets_tf.scores.obd:obd',
+    'synflow': 'tickets_tf.scores.synflow:synflow',
 })
 ALLOCATIONS = Registry('allocation', {
     'global': 'tickets_tf.allocation:global_threshold',

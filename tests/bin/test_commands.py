@@ -161,3 +161,9 @@ def test_the_digits_flags_are_the_defaults():
           'print(settings.from_flags() == settings.Settings())')
   assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
                         env=environment()).stdout == 'True\n'
+
+
+def test_benchmark_prints_a_ratio():
+  done = call('benchmark', '--model=resnet8', '--batch_size=4', '--steps=1', '--rounds=5')
+  assert done.returncode == 0, done.stderr
+  assert 'resnet8, batch 4, ratio 0.95: ' in done.stdout and '5 pairs: median ' in done.stdout

@@ -13,6 +13,7 @@ from tickets_tf import registry
 from tickets_tf import seeds
 from tickets_tf.errors import UsageError
 from tickets_tf.models import prunable_kernels
+from tickets_tf.scores import modes
 
 __all__ = ['score_weights']
 
@@ -40,7 +41,8 @@ def score_weights(model, score, images=None, labels=None, seed=0, **options):
   kernels = prunable_kernels(model)
   before = [variable.numpy() for variable in model.variables]
   try:
-    scores = function(model, images, labels, seeds.generator(seed, 'score', name), **options)
+    with modes.full_precision(model):
+      scores = function(model, images, labels, seeds.generator(seed, 'score', name), **options)
   except TypeError as error:
     try:
       inspect.signature(function).bind(model, images, labels, None, **options)

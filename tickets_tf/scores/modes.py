@@ -1,0 +1,140 @@
+"""How a live network computes while it is scored. Every mode is a context manager that puts all back at its end."""
+
+import contextlib
+import functools
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tickets_tf.errors import UsageError
+from tickets_tf.scores import batch_norm
+
+_ABSENT = object()
+
+
+@contextlib.contextmanager
+def replaced(attributes):
+  """Gives attributes of live objects other values.
+
+  Args:
+    attributes: list of (object, attribute, value). They are set past Keras' own `__setattr__`, which would start or
+      stop tracking them; what hung on the class shows again at the end.
+  """
+  before = [(owner, name, vars(owner).get(name, _ABSENT)) for owner, name, _ in attributes]
+  try:
+    for owner, name, value in attributes:
+      vars(owner)[name] = value
+    yield
+  finally:
+    for owner, name, value in reversed(before):
+      if value is _ABSENT:
+        vars(owner).pop(name, None)
+      else:
+        vars(owner)[name] = value
+
+
+def layers_of(model):
+  """Returns the model and all layers in it, at any depth, each once."""
+  return list({id(layer): layer for layer in model._flatten_layers()}.values())  # pylint: disable=protected-access
+
+
+def precision(layers, dtype):
+  """Lets layers compute in another dtype; variables that are made for one dtype alone stay as they are.
+
+  Args:
+    layers: list of layers.
+    dtype: name of a floating dtype.
+  """
+  policy = keras.mixed_precision.Policy(dtype)
+
+  def conform(tensor, reference):
+    return tf.cast(tensor, dtype) if reference.dtype.is_floating else tensor
+
+  # A functional model in another one casts what it is given to the dtype that its inputs were declared with.
+  return replaced([(layer, '_dtype_policy', policy) for layer in layers]
+                  + [(layer, '_compute_dtype_object', tf.as_dtype(dtype)) for layer in layers]
+                  + [(layer, '_conform_to_reference_input', conform) for layer in layers
+                     if hasattr(layer, '_conform_to_reference_input')])
+
+
+@contextlib.contextmanager
+def full_precision(model):
+  """Lets layers that compute in 16 bits compute in float32, and devices in all bits of it.
+
+  Gradients of a mean loss divided by GraSP's temperature are below what float16 can hold, and TensorFloat-32 leaves
+  three digits.
+  """
+  tensor_float = tf.config.experimental.tensor_float_32_execution_enabled()
+  narrow = [layer for layer in layers_of(model) if layer.compute_dtype in ('float16', 'bfloat16')]
+  try:
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    with precision(narrow, 'float32'):
+      yield
+  finally:
+    tf.config.experimental.enable_tensor_float_32_execution(tensor_float)
+
+
+@contextlib.contextmanager
+def batch_statistics(model):
+  """Puts batch norm into training mode and leaves everything else in inference mode; the caller passes
+  `training=False`.
+
+  So dropout and augmentation layers take no part in a score, and draw nothing from the global random state. As Keras
+  has it, layers that are not trainable keep to inference mode. Moving statistics stay, other than in the few layers
+  that TensorFlow's fused operation cannot do.
+
+  Raises:
+    UsageError: where the network has batch norm but none is reached, because its `call` is a graph that was traced
+      before.
+  """
+  norms = [layer for layer in _batch_norms(model) if layer.trainable]
+  reached = []
+
+  def in_training(layer):
+    call = layer.call
+
+    @functools.wraps(call)
+    def training_call(inputs, **kwargs):
+      reached.append(layer)
+      if batch_norm.can_normalise(layer, inputs):
+        return batch_norm.normalise(layer, inputs)
+      return call(inputs, **{**kwargs, 'training': True})
+
+    return training_call
+
+  with replaced([(layer, 'call', in_training(layer)) for layer in norms]):
+    yield
+  _check_reached(model, norms, reached)
+
+
+@contextlib.contextmanager
+def no_batch_norm(model):
+  """Makes batch norm the identity: exactly, where unit statistics would leave a factor of 1 / sqrt(1 + epsilon).
+
+  Raises:
+    UsageError: as `batch_statistics`.
+  """
+  norms, reached = _batch_norms(model), []
+
+  def identity(layer):
+    @functools.wraps(layer.call)
+    def identity_call(inputs, **kwargs):
+      del kwargs
+      reached.append(layer)
+      return tf.identity(inputs)
+
+    return identity_call
+
+  with replaced([(layer, 'call', identity(layer)) for layer in norms]):
+    yield
+  _check_reached(model, norms, reached)
+
+
+def _batch_norms(model):
+  return [layer for layer in layers_of(model) if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def _check_reached(model, norms, reached):
+  if norms and not reached:
+    raise UsageError(f'model {model.name!r}: no batch norm was reached when it was called; a model whose call is a '
+                     'tf.function, or that was loaded as one, cannot be scored: build it from its Python code')
