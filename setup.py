@@ -20,6 +20,7 @@ setuptools.setup(
         'psutil>=5',
         'requests>=2.31',
         'scikit-learn>=1.3',
+        'scipy>=1.10',
         'tensorboard>=2.19',  # no longer comes with tensorflow
         'tensorflow>=2.21,<2.22',
         'tensorflow-datasets>=4.9.7',

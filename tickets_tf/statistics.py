@@ -204,7 +204,7 @@ def seeds_to_decide(comparison, alpha=0.05, power=0.8, most=1000):
   drop, margin = comparison.drop, comparison.margin
   outcome = SENSITIVE if drop > margin else INSENSITIVE
   # Power grows with n wherever it is above alpha. At the margin and below -margin it never gets past 0.5.
-  seeds = range(max(MINIMUM, comparison.n + 1), most + 1)
+  seeds = range(comparison.n + 1, most + 1)
   deviation = _tested(comparison.deviation, comparison.resolution)
   index = bisect.bisect_left(seeds, power, key=lambda n: _power(outcome, drop, deviation, margin, n, alpha))
   return Forecast(seeds[index], outcome) if index < len(seeds) else None

@@ -8,6 +8,7 @@ import tickets_tf
 from tickets_tf import models
 from tickets_tf import sparse
 from tickets_tf import tickets
+from tickets_tf import training
 from tickets_tf.errors import UsageError
 from tickets_tf.masks import Mask
 from tickets_tf.training import SGD
@@ -145,7 +146,7 @@ def test_set_weights_keeps_the_mask(small_model):
 
 
 def test_two_replicas_hold_one_mask(small_batch):
-  strategy = tf.distribute.MirroredStrategy(['/CPU:0', '/CPU:1'])
+  strategy = training.make_strategy('mirrored', 2)
   with strategy.scope():
     bare = tickets_tf.build_model('resnet8', (8, 8, 3), 10, width=4)
     mask = random_mask(bare)

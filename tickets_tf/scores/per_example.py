@@ -193,10 +193,22 @@ class _Convolution(_Dense):
     return layer, 'convolution_op', recorded_convolution
 
   def _rows(self, inputs):
-    height, width = self.layer.kernel_size
-    patches = tf.image.extract_patches(inputs, [1, height, width, 1], [1, *self.layer.strides, 1], [1] * 4,
-                                       self.layer.padding.upper())
-    return tf.reshape(patches, (patches.shape[0], -1, patches.shape[-1]))
+    # Slices and one concatenation take half the time of tf.image.extract_patches.
+    (height, width), (down, right) = self.layer.kernel_size, self.layer.strides
+    (rows, above), (columns, left) = (
+        self._padded(*axis) for axis in zip(inputs.shape[1:3], self.layer.kernel_size, self.layer.strides))
+    padded = tf.pad(inputs, [(0, 0), above, left, (0, 0)])
+    patches = tf.concat([padded[:, y:y + down * rows:down, x:x + right * columns:right]
+                         for y in range(height) for x in range(width)], axis=-1)
+    return tf.reshape(patches, (patches.shape[0], rows * columns, -1))
+
+  def _padded(self, length, size, stride):
+    """Returns (number of positions along an axis, (zeros before, zeros after))."""
+    if self.layer.padding == 'valid':
+      return (length - size) // stride + 1, (0, 0)
+    positions = -(-length // stride)
+    missing = max((positions - 1) * stride + size - length, 0)
+    return positions, (missing // 2, missing - missing // 2)
 
 
 def _kind(layer):
@@ -242,7 +254,7 @@ def _product_squares(rows, gradients):
   vectors, _, _, units = gradients.shape
   gradients = tf.transpose(gradients, (1, 2, 0, 3))
   products = tf.matmul(rows, tf.reshape(gradients, (*rows.shape[:2], -1)), transpose_a=True)
-  squares = tf.reduce_sum(tf.square(products), axis=0)
+  squares = tf.square(tf.math.reduce_euclidean_norm(products, axis=0))  # One pass, where square and sum are two.
   return tf.reduce_sum(tf.reshape(squares, (-1, vectors, units)), axis=1)
 
 

@@ -1,5 +1,6 @@
 """Which devices a run trains on."""
 
+import functools
 import json
 import os
 
@@ -40,7 +41,14 @@ def _mirrored(kind, replicas):
   physical = tf.config.list_physical_devices(kind)
   if replicas > len(physical):
     _divide(physical, replicas, kind)
-  return tf.distribute.MirroredStrategy([f'/{kind}:{index}' for index in range(replicas or len(physical))])
+  return _mirror(kind, replicas or len(physical))
+
+
+@functools.cache
+def _mirror(kind, replicas):
+  # One for all runs of a process: a second strategy numbers its collective operations from the start again, and
+  # TensorFlow takes them for those of the first, whose shapes may differ.
+  return tf.distribute.MirroredStrategy([f'/{kind}:{index}' for index in range(replicas)])
 
 
 def _divide(physical, replicas, kind):
