@@ -11,12 +11,9 @@ setuptools.setup(
     packages=setuptools.find_packages(include=['tickets_tf', 'tickets_tf.*']),
     install_requires=[
         'absl-py>=1.2',
-        # Python 3.10's newest of these two agree on no protobuf; pip would look for hours for a pair that does.
-        'array-record<0.8.2; python_version < "3.11"',
         'importlib_resources>=6',  # tensorflow-datasets imports it for cifar10 and does not ask for it
         'numpy>=1.26',
         'pandas>=2',
-        'protobuf<6.32.1; python_version < "3.11"',
         'psutil>=5',
         'requests>=2.31',
         'scikit-learn>=1.3',

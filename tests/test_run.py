@@ -1,11 +1,11 @@
 import dataclasses
 import json
 
-import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import weights_files
 import tickets_tf
 from tickets_tf import masks
 from tickets_tf import records
@@ -26,11 +26,7 @@ def tiny(folder, **changes):
 
 
 def weights_of(settings, name='final.weights.h5'):
-  """All arrays of a weights file by path."""
-  found = {}
-  with h5py.File(settings.folder() / name) as file:
-    file.visititems(lambda path, item: found.update({path: item[()]}) if isinstance(item, h5py.Dataset) else None)
-  return found
+  return weights_files.read(settings.folder() / name)
 
 
 def assert_same_bits(first, second):

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 
-import h5py
 import numpy as np
 import pytest
+
+from tests import weights_files
 
 BIN = pathlib.Path(__file__).parents[2] / 'bin'
 ROOT = BIN.parent
@@ -25,13 +26,6 @@ def environment():
 def call(program, *arguments, cwd=None):
   return subprocess.run([sys.executable, BIN / program, *arguments], capture_output=True, text=True, cwd=cwd,
                         env=environment(), stdin=subprocess.DEVNULL)
-
-
-def weights_of(folder):
-  found = {}
-  with h5py.File(folder / 'final.weights.h5') as file:
-    file.visititems(lambda path, item: found.update({path: item[()]}) if isinstance(item, h5py.Dataset) else None)
-  return found
 
 
 @pytest.fixture(scope='module')
@@ -93,7 +87,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(finished, tmp_path):
   assert kills, 'the test must have killed something'
   done = call('train', *SMALL, f'--output_dir={tmp_path}')
   assert done.returncode == 0, done.stderr
-  expected, found = weights_of(folder), weights_of(tmp_path / folder.name)
+  expected, found = (weights_files.read(each / 'final.weights.h5') for each in (folder, tmp_path / folder.name))
   assert expected.keys() == found.keys() and expected
   for path, value in expected.items():
     np.testing.assert_array_equal(value, found[path], err_msg=path)

@@ -38,16 +38,21 @@ def score_weights(model, score, images=None, labels=None, seed=0, **options):
   """
   function = registry.SCORES.get(score) if isinstance(score, str) else score
   name = score if isinstance(score, str) else getattr(score, '__name__', repr(score))
+  if not callable(function):
+    raise UsageError(f'score {name!r}: expected a function, found {type(function).__name__}')
   kernels = prunable_kernels(model)
   before = [variable.numpy() for variable in model.variables]
   try:
     with modes.full_precision(model):
       scores = function(model, images, labels, seeds.generator(seed, 'score', name), **options)
   except TypeError as error:
+    signature = inspect.signature(function)
     try:
-      inspect.signature(function).bind(model, images, labels, None, **options)
+      signature.bind(model, images, labels, None, **options)
     except TypeError:
-      raise UsageError(f'score {name!r}: {error}; expected a function (model, images, labels, rng)') from error
+      own = ', '.join(list(signature.parameters)[4:]) or 'none'
+      raise UsageError(f'score {name!r}: {error}; expected a function (model, images, labels, rng), '
+                       f'its options: {own}') from error
     raise
   finally:
     for variable, value in zip(model.variables, before):

@@ -1,7 +1,8 @@
-"""Batch norm in training mode whose second derivative is one formula.
+"""Batch norm in training mode that leaves its moving statistics alone, with a second derivative.
 
-TensorFlow differentiates the gradient of its fused batch norm through some thirty operations a layer, each a pass over
-the activations. GraSP is computed once a run, operation by operation, so they cost a sixth of its time.
+Keras' own has two shortcomings here. Where it is not fused, it takes the variance from `tf.nn.moments`, which stops the
+gradient in a way that is right once and wrong twice. Where it is fused, the gradient of its gradient is some thirty
+operations a layer, each a pass over the activations: with a formula, GraSP takes a sixth less time.
 """
 
 import functools
@@ -12,13 +13,29 @@ import tensorflow as tf
 _LEAST_EPSILON = 1.001e-5
 
 
-def can_normalise(layer, inputs):
-  """Returns whether `normalise` can stand in for a batch norm layer on these inputs."""
-  return bool(layer.fused) and list(layer.axis) == [3] and inputs.shape.rank == 4 and inputs.dtype == tf.float32
-
-
 def normalise(layer, inputs):
-  """Normalises by the statistics of the batch and leaves the moving statistics alone.
+  """Normalises by the statistics of the batch; moving statistics are neither used nor changed.
+
+  Args:
+    layer: a built batch norm layer; its parameters are constants here.
+    inputs: floats [N, ...].
+
+  Returns:
+    The outputs, of the shape of `inputs`, twice differentiable by them.
+  """
+  shape = [size if axis in layer.axis else 1 for axis, size in enumerate(inputs.shape)]
+  gamma = tf.reshape(layer.gamma, shape) if layer.scale else tf.ones(shape, inputs.dtype)
+  beta = tf.reshape(layer.beta, shape) if layer.center else tf.zeros(shape, inputs.dtype)
+  if inputs.dtype == tf.float32 and len(shape) == 4 and list(layer.axis) == [3]:
+    return _fused(inputs, tf.reshape(gamma, [-1]), tf.reshape(beta, [-1]), max(layer.epsilon, _LEAST_EPSILON))
+  axes = [axis for axis in range(len(shape)) if axis not in layer.axis]
+  mean = tf.reduce_mean(inputs, axes, keepdims=True)
+  variance = tf.reduce_mean(tf.square(inputs - mean), axes, keepdims=True)
+  return (inputs - mean) * tf.math.rsqrt(variance + layer.epsilon) * gamma + beta
+
+
+def _fused(inputs, gamma, beta, epsilon):
+  """As `normalise`, by TensorFlow's fused operations and a formula for the second derivative.
 
   With a the gradient that arrives at the outputs, x' the normalised inputs, s = 1 / sqrt(variance + epsilon) and means
   over batch and positions, the gradient at the inputs is
@@ -31,16 +48,14 @@ def normalise(layer, inputs):
     -gamma s^2 (x' (q - 2 c e) + e (a - mean(a)) + c (u - mean(u))).
 
   Args:
-    layer: a batch norm layer that `can_normalise` takes; its parameters are constants here.
     inputs: float32 [N, height, width, channels].
+    gamma: [channels].
+    beta: [channels].
+    epsilon: at least what cuDNN takes.
 
   Returns:
-    The outputs, of the shape of `inputs`, twice differentiable by them.
+    The outputs.
   """
-  ones, zeros = tf.ones(inputs.shape[3]), tf.zeros(inputs.shape[3])
-  gamma = tf.convert_to_tensor(layer.gamma) if layer.scale else ones
-  beta = tf.convert_to_tensor(layer.beta) if layer.center else zeros
-  epsilon = max(layer.epsilon, _LEAST_EPSILON)
   count = float(inputs.shape[0] * inputs.shape[1] * inputs.shape[2])
 
   @tf.custom_gradient

@@ -16,16 +16,25 @@ _ABSENT = object()
 def replaced(attributes):
   """Gives attributes of live objects other values.
 
+  Graphs that a model has of parts of itself do not know the new values, and such as it would make now would keep them:
+  every `tf.function` runs eagerly meanwhile.
+
   Args:
     attributes: list of (object, attribute, value). They are set past Keras' own `__setattr__`, which would start or
       stop tracking them; what hung on the class shows again at the end.
   """
+  if not attributes:
+    yield
+    return
   before = [(owner, name, vars(owner).get(name, _ABSENT)) for owner, name, _ in attributes]
+  eager = tf.config.functions_run_eagerly()
   try:
+    tf.config.run_functions_eagerly(True)
     for owner, name, value in attributes:
       vars(owner)[name] = value
     yield
   finally:
+    tf.config.run_functions_eagerly(eager)
     for owner, name, value in reversed(before):
       if value is _ABSENT:
         vars(owner).pop(name, None)
@@ -47,8 +56,8 @@ def precision(layers, dtype):
   """
   policy = keras.mixed_precision.Policy(dtype)
 
-  def conform(tensor, reference):
-    return tf.cast(tensor, dtype) if reference.dtype.is_floating else tensor
+  def conform(tensor, ref_input):
+    return tf.cast(tensor, dtype) if ref_input.dtype.is_floating else tensor
 
   # A functional model in another one casts what it is given to the dtype that its inputs were declared with.
   return replaced([(layer, '_dtype_policy', policy) for layer in layers]
@@ -74,67 +83,47 @@ def full_precision(model):
     tf.config.experimental.enable_tensor_float_32_execution(tensor_float)
 
 
-@contextlib.contextmanager
 def batch_statistics(model):
   """Puts batch norm into training mode and leaves everything else in inference mode; the caller passes
   `training=False`.
 
   So dropout and augmentation layers take no part in a score, and draw nothing from the global random state. As Keras
-  has it, layers that are not trainable keep to inference mode. Moving statistics stay, other than in the few layers
-  that TensorFlow's fused operation cannot do.
+  has it, layers that are not trainable keep to inference mode. Moving statistics stay.
 
   Raises:
-    UsageError: where the network has batch norm but none is reached, because its `call` is a graph that was traced
-      before.
+    UsageError: at the end, where the network has batch norm and none was reached.
   """
-  norms = [layer for layer in _batch_norms(model) if layer.trainable]
-  reached = []
-
-  def in_training(layer):
-    call = layer.call
-
-    @functools.wraps(call)
-    def training_call(inputs, **kwargs):
-      reached.append(layer)
-      if batch_norm.can_normalise(layer, inputs):
-        return batch_norm.normalise(layer, inputs)
-      return call(inputs, **{**kwargs, 'training': True})
-
-    return training_call
-
-  with replaced([(layer, 'call', in_training(layer)) for layer in norms]):
-    yield
-  _check_reached(model, norms, reached)
+  return _batch_norms_call(model, [layer for layer in _batch_norms(model) if layer.trainable], batch_norm.normalise)
 
 
-@contextlib.contextmanager
 def no_batch_norm(model):
   """Makes batch norm the identity: exactly, where unit statistics would leave a factor of 1 / sqrt(1 + epsilon).
 
   Raises:
     UsageError: as `batch_statistics`.
   """
-  norms, reached = _batch_norms(model), []
+  return _batch_norms_call(model, _batch_norms(model), lambda layer, inputs: tf.identity(inputs))
 
-  def identity(layer):
+
+@contextlib.contextmanager
+def _batch_norms_call(model, layers, function):
+  reached = []
+
+  def calling(layer):
     @functools.wraps(layer.call)
-    def identity_call(inputs, **kwargs):
-      del kwargs
+    def call(inputs, *args, **kwargs):
+      del args, kwargs
       reached.append(layer)
-      return tf.identity(inputs)
+      return function(layer, inputs)
 
-    return identity_call
+    return call
 
-  with replaced([(layer, 'call', identity(layer)) for layer in norms]):
+  with replaced([(layer, 'call', calling(layer)) for layer in layers]):
     yield
-  _check_reached(model, norms, reached)
+  if layers and not reached:
+    raise UsageError(f'model {model.name!r}: {layers[0].name} was not reached when the model was called; what '
+                     'keras.models.load_model made a graph of cannot be scored: build the model from its code')
 
 
 def _batch_norms(model):
   return [layer for layer in layers_of(model) if isinstance(layer, keras.layers.BatchNormalization)]
-
-
-def _check_reached(model, norms, reached):
-  if norms and not reached:
-    raise UsageError(f'model {model.name!r}: no batch norm was reached when it was called; a model whose call is a '
-                     'tf.function, or that was loaded as one, cannot be scored: build it from its Python code')

@@ -62,8 +62,8 @@ class SquaredGradients:
       with modes.replaced([layer.recording(functools.partial(record, layer)) for layer in self._layers]):
         logits = self._model(tf.constant(images), training=False)
     if not calls:
-      raise UsageError(f'model {self._model.name!r}: no layer to prune was reached when it was called; a model whose '
-                       'call is a tf.function, or that was loaded as one, cannot be scored: build it from its code')
+      raise UsageError(f'model {self._model.name!r}: no layer to prune was reached when the model was called; what '
+                       'keras.models.load_model made a graph of cannot be scored: build the model from its code')
     sources = [outputs for _, _, outputs in calls]
     gradients = [tape.gradient(logits, sources, vector, tf.UnconnectedGradients.ZERO)
                  for vector in tf.unstack(vectors_of(logits))]

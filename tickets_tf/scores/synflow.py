@@ -42,9 +42,17 @@ def synflow(model, images, labels, rng, mask=None):
   with modes.precision(layers, 'float64'), modes.replaced(attributes), modes.no_batch_norm(model):
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(weights)
-      flow = tf.reduce_sum(model(ones, training=False))
+      flow = tf.reduce_sum(_outputs(model, ones))
   gradients = tape.gradient(flow, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
   return [(weight * each).numpy() for weight, each in zip(weights, gradients)]
+
+
+def _outputs(model, ones):
+  try:
+    return model(ones, training=False)
+  except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
+    raise UsageError(f'model {model.name!r} cannot compute in float64, which SynFlow needs; a layer of its insists on '
+                     'another dtype') from error
 
 
 def _input_shape(model, images):
