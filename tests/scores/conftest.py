@@ -13,7 +13,7 @@ LAYERS = keras.layers
 def nested():
   """A functional model with a sequential one in it, a residual connection, dropout and odd layers."""
   inner = keras.Sequential([
-      LAYERS.Conv2D(4, 3, padding='same', activation='tanh'),
+      LAYERS.Conv2D(4, 3, padding='same', activation='elu'),
       LAYERS.BatchNormalization(scale=False),
       LAYERS.DepthwiseConv2D(3, padding='same'),
   ], name='inner')
@@ -34,7 +34,7 @@ class Subclassed(keras.Model):
     self.first = LAYERS.Conv2D(6, 3, strides=2, padding='same')
     self.norm = LAYERS.BatchNormalization()
     self.drop = LAYERS.SpatialDropout2D(0.5)
-    self.twice = LAYERS.Dense(6, activation='tanh')
+    self.twice = LAYERS.Dense(6, activation='elu')
     self.last = LAYERS.Dense(5)
 
   def call(self, inputs, training=None):

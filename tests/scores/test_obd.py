@@ -92,7 +92,7 @@ def test_layers_are_taken_apart_where_memory_is_short(monkeypatch, relative, nam
       sizes.add(inputs[0].shape[0])
       return whole(self, inputs, gradients)
     monkeypatch.setattr(kind, 'squares', squares)
-  monkeypatch.setattr(per_example, '_FLOATS', 1000)
+  monkeypatch.setattr(per_example, '_FLOATS', 300)
   assert relative(tickets_tf.score_weights(model, 'obd', images, labels), expected) < 1e-6
   assert 7 > min(sizes) >= 1
 
@@ -152,9 +152,9 @@ def test_hutchinson_approaches_the_hessians_diagonal(relative):
   exact = diagonal(model, images, labels)
   assert min(each.min() for each in exact) < 0
   expected = [0.5 * variable**2 * np.maximum(each, 0) for variable, each in zip(variables, exact)]
-  few, many = (tickets_tf.score_weights(model, 'obd', images, labels, curvature='hutchinson', samples=samples, chunk=5)
-               for samples in (4, 1500))
-  assert relative(many, expected) < 0.1 < relative(few, expected)
+  few, many = (tickets_tf.score_weights(model, 'obd', images, labels, curvature='hutchinson', samples=samples)
+               for samples in (4, 400))
+  assert relative(many, expected) < 0.2 < relative(few, expected)
   assert min(each.min() for each in many) == 0
 
 

@@ -154,5 +154,5 @@ def test_graphs_from_a_file_are_refused(tmp_path, small_batch, name):
   model(small_batch[0])
   model.save(tmp_path / 'graph', save_format='tf')
   loaded = keras.models.load_model(tmp_path / 'graph')
-  with pytest.raises(UsageError, match='not reached|no layer to prune was reached'):
+  with pytest.raises(UsageError, match='not reached|no layer to prune was reached|cannot compute in float64'):
     tickets_tf.score_weights(loaded, name, *small_batch)
