@@ -14,12 +14,13 @@ LAYERS = (
     ('files', 'registry'),
     ('rules',),
     ('settings', 'command'),
-    ('masks', 'records'),
+    ('masks', 'records', 'lineage'),
     ('allocation', 'statistics'),
     ('data', 'models', 'report'),
-    ('scores', 'sparse', 'checkpoints'),
+    ('scores', 'sparse', 'checkpoints', 'checks', 'environment'),
     ('tickets', 'training', 'evaluation', 'export'),
-    ('run', 'benchmark'),
+    ('finding', 'benchmark'),
+    ('run',),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WITHOUT_TENSORFLOW = {name for names in LAYERS[:6] for name in names} | {'report'}

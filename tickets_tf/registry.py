@@ -115,6 +115,16 @@ ALLOCATIONS = Registry('allocation', {
     'er': 'tickets_tf.allocation:er',
     'erk': 'tickets_tf.allocation:erk',
 })
+CHECKS = Registry('check', {
+    'random_labels': 'tickets_tf.checks.data:RANDOM_LABELS',
+    'random_pixels': 'tickets_tf.checks.data:RANDOM_PIXELS',
+    'half_dataset': 'tickets_tf.checks.data:HALF_DATASET',
+    'rearrange': 'tickets_tf.checks.ticket:REARRANGE',
+    'shuffle_weights': 'tickets_tf.checks.ticket:SHUFFLE_WEIGHTS',
+    'reinitialise': 'tickets_tf.checks.ticket:REINITIALISE',
+    'invert': 'tickets_tf.checks.ticket:INVERT',
+    'corrupted_data': 'tickets_tf.checks.data:RANDOM_PIXELS',
+})
 MODELS = ModelRegistry('model', {'resnet': 'tickets_tf.models.resnet:resnet', 'vgg': 'tickets_tf.models.vgg:vgg'})
 DATASETS = Registry('data set', {
     'digits': 'tickets_tf.data.digits:load',

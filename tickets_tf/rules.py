@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tickets_tf.errors import UsageError
 from tickets_tf.registry import Registry
 
 
@@ -12,32 +13,48 @@ class Rule:
   Attributes:
     score: a name in `registry.SCORES`, `package.module:name`, or a function.
     allocation: a name in `registry.ALLOCATIONS`, `package.module:name`, or a function.
-    scored_at: the weights that the score sees: `'init'`, `'trained'`, or an epoch as a string.
-    rewound_to: the weights that the ticket starts from: `'init'`, `'none'` (those that were scored), or an epoch.
+    scored_at: the weights that the score sees: `'init'`, `'trained'`, or an epoch's number as a string.
+    rewound_to: the weights that the ticket starts from: `'init'`, `'none'` (those that were scored), an epoch's number
+      as a string, or `'epoch'` (that of `--rewind_epoch`).
+    rounds: rounds in which the weights are removed; the density falls geometrically, see `round_ratios`.
     prunes: False for a rule that keeps every weight, whatever the ratio.
+    given: whether the mask comes from a file and nothing is scored.
     source: where the rule comes from.
   """
   score: str = 'random'
   allocation: str = 'global'
   scored_at: str = 'init'
   rewound_to: str = 'init'
+  rounds: int = 1
   prunes: bool = True
+  given: bool = False
   source: str = ''
 
 
 RULES = Registry('pruner', {
     'random': Rule('random', 'smart', source='random tickets, Su et al. 2020'),
     'magnitude': Rule('magnitude', 'global'),
+    'snip': Rule('snip', 'global', source='Lee et al. 2019'),
+    'grasp': Rule('grasp', 'global', source='Wang et al. 2020'),
+    'synflow': Rule('synflow', 'global', rounds=100, source='Tanaka et al. 2020'),
+    'obd': Rule('obd', 'global', 'trained', 'none', source='optimal brain damage, LeCun et al. 1990'),
+    'lottery': Rule('magnitude', 'global_convolutions', 'trained', 'init',
+                    source='lottery tickets, Frankle and Carbin 2019'),
+    'weight_rewinding': Rule('magnitude', 'global_convolutions', 'trained', 'epoch', source='Frankle et al. 2020'),
+    'lr_rewinding': Rule('magnitude', 'global_convolutions', 'trained', 'none',
+                         source='learning-rate rewinding, Renda et al. 2020'),
+    'hybrid': Rule('magnitude', 'smart', 'trained', 'none', source='hybrid tickets, Su et al. 2020'),
     'dense': Rule('random', 'uniform', prunes=False, source='nothing is pruned'),
+    'given': Rule('random', 'uniform', given=True, source='the mask of --mask'),
 })
 
 
-def resolve(pruner, allocation=''):
-  """Returns the rule that a run's flags ask for.
+def resolve(pruner, **choices):
+  """Returns the rule that a name and changes of its choices ask for.
 
   Args:
     pruner: a rule's name, or `package.module:name` of a score function or `Rule` of one's own.
-    allocation: replaces the rule's allocation; empty keeps it.
+    **choices: attributes of `Rule` to replace; empty and zero ones keep the rule's.
 
   Returns:
     A `Rule`.
@@ -48,4 +65,36 @@ def resolve(pruner, allocation=''):
   rule = RULES.get(pruner)
   if not isinstance(rule, Rule):
     rule = Rule(score=pruner, source='a score of the user\'s own')
-  return dataclasses.replace(rule, allocation=allocation) if allocation else rule
+  return dataclasses.replace(rule, **{name: value for name, value in choices.items() if value})
+
+
+def round_ratios(ratio, rounds):
+  """Returns the pruning ratio after each round; the density falls geometrically.
+
+  After round r of R the density is (1 - ratio)^(r / R) (Tanaka et al. 2020, section 6).
+
+  Args:
+    ratio: pruning ratio at the end, in [0, 1).
+    rounds: R, at least 1.
+
+  Returns:
+    A list of R rising floats, the last of them `ratio`.
+  """
+  return [1 - (1 - ratio)**(number / rounds) for number in range(1, rounds)] + [ratio]
+
+
+def check_epoch(flag, value, words, epochs):
+  """Checks a choice of weights.
+
+  Args:
+    flag: name of the flag, for the message.
+    value: what was asked for.
+    words: tuple of the words that are allowed.
+    epochs: epochs of training, the largest number that is allowed.
+
+  Raises:
+    UsageError: where the value is neither one of the words nor a number of epochs.
+  """
+  if value not in words and not (value.isdecimal() and int(value) <= epochs):
+    expected = ' or '.join([*words, f'a number of epochs up to {epochs}'])
+    raise UsageError(f'--{flag}={value}: expected {expected}')

@@ -3,41 +3,40 @@
 import contextlib
 import dataclasses
 import fcntl
-import os
+import functools
 import pathlib
-import platform
 import shutil
-import subprocess
 import time
-from importlib import metadata
 
 import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf import checkpoints
 from tickets_tf import data
+from tickets_tf import environment
 from tickets_tf import evaluation
 from tickets_tf import export
-from tickets_tf import masks
+from tickets_tf import finding
+from tickets_tf import lineage
 from tickets_tf import models
 from tickets_tf import records
-from tickets_tf import rules
 from tickets_tf import seeds
 from tickets_tf import sparse
-from tickets_tf import tickets
 from tickets_tf import training
 from tickets_tf.errors import UsageError
 
-_PACKAGES = ('tickets_tf', 'tensorflow', 'tf_keras', 'tensorflow-model-optimization', 'tensorflow-datasets', 'numpy')
 _EVALUATION_BATCH = 500
+# The data sets of the last runs stay in memory: a run and its pre-training have the same, and so have many runs.
+_load_dataset = functools.lru_cache(maxsize=2)(data.load_dataset)
 
 
 def train(settings, say=print):
   """Finds a ticket, trains it and leaves a folder with all that it was and is.
 
-  The folder holds `settings.json`, `environment.json`, `initial.weights.h5`, `mask.npz`, `metrics.jsonl`,
+  The folder holds `settings.json`, `environment.json`, `start.weights.h5`, `proof.json`, `mask.npz`, `metrics.jsonl`,
   `final.weights.h5`, `ticket/` (a SavedModel) and, last of all, `record.json`. Killed at any moment, the same call goes
-  on and ends with the same bits; where the work is done already it is read back.
+  on and ends with the same bits; where the work is done already it is read back. Runs that this one needs, such as the
+  training of the dense network that a score sees, come first and get folders of their own, to be shared.
 
   Args:
     settings: the run's `Settings`.
@@ -50,29 +49,53 @@ def train(settings, say=print):
     UsageError: for settings or data that cannot be used; nothing is left behind then.
     TicketsError: where the work cannot be done.
   """
-  settings = _canonical(settings)
+  settings = lineage.canonical(settings)
   folder = settings.folder()
   if (folder / records.NAME).exists():
     say(f'{folder}: already done')
-    return records.read(folder)
+  _do(settings, folder / records.NAME, _Run.finish, say)
+  return records.read(folder)
+
+
+def find(settings, say=print):
+  """Finds a ticket as `train` does, and leaves it untrained in the run's folder, where `train` goes on from it.
+
+  Args:
+    settings: the run's `Settings`.
+    say: takes lines for the user.
+
+  Raises:
+    As `train`.
+  """
+  settings = lineage.canonical(settings)
+  _do(settings, settings.folder() / finding.MASK, _Run.ticket, say)
+
+
+def _do(settings, result, stage, say):
+  """Does a run up to the stage that leaves the file `result`, after the runs that it needs."""
+  folder = settings.folder()
+  if result.exists():
+    return
   strategy = training.make_strategy(settings.strategy, settings.replicas)
   if settings.deterministic:
     tf.config.experimental.enable_op_determinism()
   with _Stopwatch() as data_time:
-    dataset = data.load_dataset(settings.dataset, settings.data_dir or None, settings.image_size,
-                                settings.train_examples, settings.validation_split)
-  # Before the folder is made: what cannot be built or cut into shares leaves nothing behind.
-  pipeline = _pipeline(settings, dataset)
+    dataset = _load_dataset(settings.dataset, settings.data_dir or None, settings.image_size, settings.train_examples,
+                            settings.validation_split)
+  # Before any folder is made: what cannot be built or cut into shares leaves nothing behind.
+  pipeline = _pipeline(settings, finding.changed_data(settings.trained_on, dataset, settings.seed)[0])
   _check_shares(settings, pipeline, strategy)
-  model = _initial_model(settings, dataset, strategy)
-  with _locked(folder, say):
-    if (folder / records.NAME).exists():
-      say(f'{folder}: already done')
-      return records.read(folder)
-    say(f'{model.name} of width {settings.width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
-        f'images, {settings.epochs} epochs, on {", ".join(strategy.extended.worker_devices)}\n{folder}')
-    run = _Run(settings, folder, strategy, dataset, pipeline, model)
-    return run.finish({'data': data_time.seconds})
+  model = _network(settings, dataset, strategy, 'initialisation')
+  if not (folder / finding.MASK).exists():
+    for other in lineage.needed(settings):
+      train(other, say)
+    if settings.check and not lineage.data_check(settings):
+      find(lineage.original(settings), say)
+  with _locked(folder, result, say) as locked:
+    if locked:
+      say(f'{model.name} of width {settings.width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
+          f'images, {settings.epochs} epochs, on {", ".join(strategy.extended.worker_devices)}\n{folder}')
+      stage(_Run(settings, folder, strategy, dataset, pipeline, model, data_time.seconds))
 
 
 @dataclasses.dataclass
@@ -84,70 +107,59 @@ class _Run:
   dataset: object
   pipeline: object
   model: object
+  data_seconds: float
 
-  def finish(self, seconds):
-    """Does the stages that are left, in order, and returns the record."""
+  def ticket(self):
+    """Finds the ticket, or reads back what was found before, and puts its weights into the model."""
     _keep(self.folder / 'settings.json', dataclasses.asdict(self.settings))
-    environment = _keep(self.folder / 'environment.json', _environment())
+    mask = finding.load_ticket(self.folder, self.model)
+    if mask is not None:
+      return mask
+    return finding.find_ticket(self.settings, self.folder, self.dataset, self.model, self._fresh)
+
+  def finish(self):
+    """Does the stages that are left, in order; the record is the last."""
+    found_on = _keep(self.folder / 'environment.json', environment.describe())
     with _Stopwatch() as find_time:
-      kernels = models.prunable_kernels(self.model)
-      dense_macs = models.multiply_accumulates(kernels, [kernel.size for kernel in kernels])
-      mask = self._ticket()
-      sparse_macs = models.multiply_accumulates(kernels, mask.counts)
+      mask = self.ticket()
     with self.strategy.scope():
       wrapped = sparse.wrap(self.model, mask)
     epochs = training.train(wrapped, self.pipeline, self._evaluation_batches(), self.settings, self.folder,
                             self.strategy)
     with _Stopwatch() as export_time:
       trained = sparse.strip(wrapped)
-      checkpoints.save_weights(trained, self.folder / 'final.weights.h5')
+      checkpoints.save_weights(trained, self.folder / finding.FINAL)
       final = evaluation.accuracy(self._classify(trained), self.dataset.test, _EVALUATION_BATCH)
-      export.export_saved_model(trained, self.dataset, self.folder / 'ticket',
-                                {'mask': mask.digest(), 'settings': dataclasses.asdict(self.settings)})
-    best = max(epochs, key=lambda epoch: epoch['evaluation_accuracy'])
-    record = {
-        'settings': dataclasses.asdict(self.settings),
-        'digest': self.settings.digest(),
-        'seed': self.settings.seed,
-        'network': self.model.name,
-        'dataset': {'name': self.dataset.name, 'train': len(self.dataset.train), 'test': len(self.dataset.test),
-                    'validation': len(self.dataset.validation or ()), 'classes': self.dataset.num_classes,
-                    'image_shape': list(self.dataset.image_shape)},
-        'mask': mask.digest(),
-        'layers': [{'name': kernel.name, 'shape': list(kernel.shape), 'weights': kernel.size, 'kept': kept,
-                    'dense_macs': dense, 'sparse_macs': pruned}
-                   for kernel, kept, dense, pruned in zip(kernels, mask.counts, dense_macs, sparse_macs)],
-        'empty_layers': mask.empty_layers(),
-        'final_accuracy': final,
-        'best_accuracy': best['evaluation_accuracy'],
-        'best_epoch': best['epoch'],
-        'best_on': 'test' if self.dataset.validation is None else 'validation',
-        'seconds': {**seconds, 'find': find_time.seconds, 'train': round(sum(epoch['seconds'] for epoch in epochs), 3),
-                    'export': export_time.seconds},
-        'environment': environment,
-    }
-    record = records.write(self.folder, record)
+      if self.settings.export:
+        export.export_saved_model(trained, self.dataset, self.folder / 'ticket',
+                                  {'mask': mask.digest(), 'settings': dataclasses.asdict(self.settings)})
+    seconds = {'data': self.data_seconds, 'find': find_time.seconds,
+               'train': round(sum(epoch['seconds'] for epoch in epochs), 3), 'export': export_time.seconds}
+    records.write(self.folder, {**self._description(mask), **_accuracies(final, epochs),
+                                'best_on': 'test' if self.dataset.validation is None else 'validation',
+                                'seconds': seconds, 'environment': found_on})
     shutil.rmtree(self.folder / 'checkpoints', ignore_errors=True)
-    return record
 
-  def _ticket(self):
-    """Finds the ticket, or reads back what an earlier process found, and puts its weights into the model."""
-    mask_path, weights_path = self.folder / 'mask.npz', self.folder / 'initial.weights.h5'
-    if mask_path.exists():
-      checkpoints.load_weights(self.model, weights_path)
-      return masks.load(mask_path)
-    checkpoints.save_weights(self.model, weights_path)
-    images, labels = self._scoring_batch()
-    ticket = tickets.find_ticket(self.model, rules.resolve(self.settings.pruner, self.settings.allocation),
-                                 self.settings.ratio, images, labels, self.settings.seed)
-    ticket.mask.save(mask_path)
-    return ticket.mask
+  def _description(self, mask):
+    settings, dataset, rule = self.settings, self.dataset, self.settings.rule()
+    return {
+        'settings': dataclasses.asdict(settings),
+        'digest': settings.digest(),
+        'seed': settings.seed,
+        'rule': {name: getattr(rule, name) for name in ('score', 'allocation', 'scored_at', 'rewound_to', 'rounds')},
+        'needed': [other.run_name() for other in lineage.needed(settings)],
+        'proof': records.read_json(self.folder / finding.PROOF),
+        'network': self.model.name,
+        'dataset': {'name': dataset.name, 'train': len(dataset.train), 'test': len(dataset.test),
+                    'validation': len(dataset.validation or ()), 'classes': dataset.num_classes,
+                    'image_shape': list(dataset.image_shape)},
+        'mask': mask.digest(),
+        'layers': _layers(models.prunable_kernels(self.model), mask),
+        'empty_layers': mask.empty_layers(),
+    }
 
-  def _scoring_batch(self):
-    dataset = self.dataset
-    indices = data.scoring_batches(dataset.train, dataset.num_classes, self.settings.samples_per_class,
-                                   self.settings.seed, dataset.class_names)
-    return data.scoring_images(dataset.train, indices, dataset.mean, dataset.std)
+  def _fresh(self):
+    return _network(self.settings, self.dataset, self.strategy, 'reinitialisation')
 
   def _evaluation_batches(self):
     examples = self.dataset.test if self.dataset.validation is None else self.dataset.validation
@@ -156,6 +168,19 @@ class _Run:
   def _classify(self, model):
     return tf.function(lambda images: model(data.normalise(images, self.dataset.mean, self.dataset.std),
                                             training=False), reduce_retracing=True)
+
+
+def _layers(kernels, mask):
+  dense_macs = models.multiply_accumulates(kernels, [kernel.size for kernel in kernels])
+  sparse_macs = models.multiply_accumulates(kernels, mask.counts)
+  return [{'name': kernel.name, 'shape': list(kernel.shape), 'weights': kernel.size, 'kept': kept,
+           'dense_macs': dense, 'sparse_macs': pruned}
+          for kernel, kept, dense, pruned in zip(kernels, mask.counts, dense_macs, sparse_macs)]
+
+
+def _accuracies(final, epochs):
+  best = max(epochs, key=lambda epoch: epoch['evaluation_accuracy'])
+  return {'final_accuracy': final, 'best_accuracy': best['evaluation_accuracy'], 'best_epoch': best['epoch']}
 
 
 def evaluate(folder, say=print):
@@ -180,13 +205,6 @@ def evaluate(folder, say=print):
   return found, record['final_accuracy']
 
 
-def _canonical(settings):
-  # A rule that does not prune is the same run at every ratio, and is shared.
-  if rules.resolve(settings.pruner).prunes:
-    return settings
-  return dataclasses.replace(settings, ratio=0.0, allocation='')
-
-
 def _pipeline(settings, dataset):
   augmentation = dataset.augmentation if settings.augmentation == 'auto' else settings.augmentation
   return data.Pipeline(dataset.train, settings.batch_size, settings.seed, augmentation, dataset.crop_padding,
@@ -199,8 +217,8 @@ def _check_shares(settings, pipeline, strategy):
                      f'equally by {strategy.num_replicas_in_sync} replicas')
 
 
-def _initial_model(settings, dataset, strategy):
-  keras.utils.set_random_seed(seeds.integer(settings.seed, 'initialisation'))
+def _network(settings, dataset, strategy, purpose):
+  keras.utils.set_random_seed(seeds.integer(settings.seed, purpose))
   with strategy.scope(), _precision(settings.mixed_precision):
     return models.build_model(settings.model, dataset.image_shape, dataset.num_classes, width=settings.width)
 
@@ -217,20 +235,35 @@ def _precision(name):
 
 
 @contextlib.contextmanager
-def _locked(folder, say):
-  """Makes a run's folder and keeps other processes out of it; they wait, and then find the work done."""
+def _locked(folder, result, say):
+  """Makes a run's folder and keeps other processes out of it, or waits until another has left `result`.
+
+  Yields:
+    True where the folder is ours, False where `result` is there.
+  """
   try:
     folder.mkdir(parents=True, exist_ok=True)
     lock = open(folder / '.lock', 'w')
   except OSError as error:
     raise UsageError(f'--output_dir={folder.parent}: cannot be written to: {error.strerror}') from error
   with lock:
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      say(f'{folder}: another process is at work here; waiting for it')
-      fcntl.flock(lock, fcntl.LOCK_EX)
-    yield
+    waiting = False
+    while not _try_lock(lock):
+      if not waiting:
+        say(f'{folder}: another process is at work here; waiting for it')
+      waiting = True
+      if result.exists():
+        break
+      time.sleep(0.2)
+    yield not result.exists()
+
+
+def _try_lock(file):
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return False
+  return True
 
 
 class _Stopwatch:
@@ -248,24 +281,3 @@ def _keep(path, value):
   if not path.exists():
     records.write_json(path, value)
   return records.read_json(path)
-
-
-def _environment():
-  return {
-      'python': platform.python_version(),
-      'platform': platform.platform(),
-      'packages': {name: metadata.version(name) for name in _PACKAGES},
-      'devices': [device.name for device in tf.config.list_logical_devices()],
-      'onednn': os.environ.get('TF_ENABLE_ONEDNN_OPTS'),
-      'commit': _commit(),
-  }
-
-
-def _commit():
-  # The package's own commit, where it is run from a checkout.
-  here = pathlib.Path(__file__).resolve().parent
-  try:
-    found = subprocess.run(['git', '-C', here, 'rev-parse', 'HEAD'], capture_output=True, text=True, check=True)
-  except (OSError, subprocess.CalledProcessError):
-    return None
-  return found.stdout.strip()

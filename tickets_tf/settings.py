@@ -1,5 +1,6 @@
 """The settings of one run: a frozen dataclass whose every field is a flag of the same name."""
 
+import ast
 import dataclasses
 import hashlib
 import json
@@ -14,7 +15,7 @@ from tickets_tf import rules
 from tickets_tf.errors import UsageError
 
 
-def _field(default, text, *, choices=None, names=None, low=None, below=None, identity=True):
+def _field(default, text, *, choices=None, names=None, low=None, below=None, identity=True, pruning=False):
   """One setting: its default, help text, and what it may be.
 
   Args:
@@ -25,8 +26,9 @@ def _field(default, text, *, choices=None, names=None, low=None, below=None, ide
     low: smallest allowed number.
     below: number that the value must be under.
     identity: whether the setting can change a run's outcome, and with it the name of its folder.
+    pruning: whether the setting matters only where weights are removed.
   """
-  metadata = dict(help=text, choices=choices, names=names, low=low, below=below, identity=identity)
+  metadata = dict(help=text, choices=choices, names=names, low=low, below=below, identity=identity, pruning=pruning)
   return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -38,8 +40,23 @@ class Settings:
                        names=rules.RULES)
   ratio: float = _field(0.95, 'pruning ratio: share of all prunable weights that is removed', low=0.0, below=1.0)
   allocation: str = _field('', 'how kept weights are distributed over layers; empty: as the rule has it',
-                           names=registry.ALLOCATIONS)
-  samples_per_class: int = _field(10, 'training images of each class that a score sees', low=1)
+                           names=registry.ALLOCATIONS, pruning=True)
+  scored_at: str = _field('', 'weights that the score sees: init, trained, or those after that many epochs; empty: as '
+                          'the rule has it', pruning=True)
+  rewound_to: str = _field('', 'weights that the ticket starts from: init, none (those that were scored), or those '
+                           'after that many epochs; empty: as the rule has it', pruning=True)
+  rewind_epoch: int = _field(1, 'epochs of training that weight_rewinding goes back to', low=1, pruning=True)
+  rounds: int = _field(0, 'rounds in which weights are removed, the density falling geometrically; a rule that scores '
+                       'trained weights trains in every round; 0: as the rule has it', low=0, pruning=True)
+  regrow: bool = _field(False, 'let weights that an earlier round removed come back (FORCE)', pruning=True)
+  samples_per_class: int = _field(10, 'training images of each class that a score sees', low=1, pruning=True)
+  score_options: str = _field('', 'options of the score, as in curvature=hutchinson,samples=20', pruning=True)
+  allocation_options: str = _field('', 'options of the allocation, as in linear_keep_ratio=0.2', pruning=True)
+  mask: str = _field('', 'file whose mask is used in place of a rule\'s: .npz, .safetensors or Keras weights',
+                     pruning=True)
+  check: str = _field('', 'sanity check to apply to the ticket', names=registry.CHECKS, pruning=True)
+  on_collapse: str = _field('warn', 'what to do where a mask cuts the network', choices=('warn', 'fail'),
+                            identity=False, pruning=True)
   seed: int = _field(0, 'seed of everything random in the run', low=0)
 
   dataset: str = _field('digits', 'data set', names=registry.DATASETS)
@@ -55,6 +72,9 @@ class Settings:
   width: int = _field(16, 'filters of the first stage; 0: the network\'s own, 32 for ResNet and 64 for VGG', low=0)
 
   epochs: int = _field(20, 'epochs of training', low=1)
+  stop_epoch: int = _field(0, 'end after that many of the epochs, the schedule being that of all; 0: after all', low=0)
+  trained_on: str = _field('', 'train on the data as this check leaves it, as the pre-training of a checked ticket does',
+                           names=registry.CHECKS)
   batch_size: int = _field(64, 'images per step, over all replicas', low=1)
   learning_rate: float = _field(0.1, 'learning rate at the start', low=0.0)
   milestones: str = _field('0.5,0.75', 'shares of the training after which the learning rate falls, comma-separated')
@@ -73,6 +93,7 @@ class Settings:
   deterministic: bool = _field(True, 'same settings and seed give the same bits; can be slower on GPUs')
 
   output_dir: str = _field('runs', 'folder that holds the folders of runs', identity=False)
+  export: bool = _field(True, 'leave a SavedModel of the trained ticket', identity=False)
   tensorboard: bool = _field(True, 'write TensorBoard summaries', identity=False)
   progress: bool = _field(True, 'show a progress bar', identity=False)
 
@@ -84,6 +105,45 @@ class Settings:
     for field in dataclasses.fields(self):
       _validate_field(field, getattr(self, field.name))
     self.milestone_shares()
+    self.options('score_options')
+    self.options('allocation_options')
+    if self.scored_at:
+      rules.check_epoch('scored_at', self.scored_at, ('init', 'trained'), self.epochs)
+    if self.rewound_to:
+      rules.check_epoch('rewound_to', self.rewound_to, ('init', 'none'), self.epochs)
+    if self.stop_epoch > self.epochs:
+      raise UsageError(f'--stop_epoch={self.stop_epoch}: expected at most --epochs, {self.epochs}')
+    if bool(self.mask) != (self.pruner == 'given'):
+      raise UsageError(f'--mask={self.mask}: a mask from a file goes with --pruner=given, found --pruner={self.pruner}')
+
+  def rule(self):
+    """Returns the `Rule` of the settings; `rewound_to` holds no `'epoch'` any more.
+
+    Raises:
+      UsageError: where the rule cannot be found, or goes back further than the epochs.
+    """
+    rule = rules.resolve(self.pruner, allocation=self.allocation, scored_at=self.scored_at, rewound_to=self.rewound_to,
+                         rounds=self.rounds)
+    if rule.rewound_to != 'epoch':
+      return rule
+    rules.check_epoch('rewind_epoch', str(self.rewind_epoch), (), self.epochs)
+    return dataclasses.replace(rule, rewound_to=str(self.rewind_epoch))
+
+  def options(self, name):
+    """Returns the options in the field called `name`, as in `curvature=hutchinson,samples=20`, as a dictionary.
+
+    Values are Python literals, or strings where they are none.
+    """
+    found = {}
+    for part in filter(None, getattr(self, name).split(',')):
+      option, equals, value = (each.strip() for each in part.partition('='))
+      if not equals or not option.isidentifier():
+        raise UsageError(f'--{name}={getattr(self, name)}: expected name=value, comma-separated, found {part!r}')
+      try:
+        found[option] = ast.literal_eval(value)
+      except (ValueError, SyntaxError):
+        found[option] = value
+    return found
 
   def milestone_shares(self):
     """Returns the milestones as a tuple of rising floats in (0, 1)."""
@@ -107,7 +167,8 @@ class Settings:
   def run_name(self):
     """Returns the name of the run's folder, readable and unique to the settings."""
     pruner = self.pruner.replace(':', '.')
-    return f'{self.dataset}-{self.model}-{pruner}-{self.ratio:g}-seed{self.seed}-{self.digest()}'.replace(':', '.')
+    check = f'-{self.check}' if self.check else ''
+    return f'{self.dataset}-{self.model}-{pruner}-{self.ratio:g}{check}-seed{self.seed}-{self.digest()}'.replace(':', '.')
 
   def folder(self):
     """Returns the path of the run's folder."""
@@ -151,7 +212,10 @@ def define_flags():
 
 def from_flags():
   """Returns the `Settings` that the parsed flags ask for; raises UsageError for those that cannot be."""
-  return Settings(**{field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(Settings)})
+  values = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(Settings)}
+  if values['mask'] and not flags.FLAGS['pruner'].present:
+    values['pruner'] = 'given'
+  return Settings(**values)
 
 
 def from_dict(values):

@@ -59,10 +59,12 @@ class Ticket:
     return cls(mask, weights, records.read_json(folder / 'provenance.json'))
 
 
-def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation='', **options):
-  """Finds the ticket that a rule's score and allocation choose in a network as it stands.
+def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation='', start=None, regrow=False,
+                allocation_options=None, **options):
+  """Finds the ticket that a rule's score and allocation choose in a network as it stands, in the rule's rounds.
 
-  A rule that scores trained weights wants a trained network; `tickets_tf.train` takes care of that for whole runs.
+  A rule that scores trained weights wants a trained network, and between its rounds trained tickets; `tickets_tf.train`
+  takes care of that for whole runs.
 
   Args:
     model: a built `tf_keras` model to logits; it is left as it was.
@@ -72,6 +74,9 @@ def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation
     labels: int [N].
     seed: the run's seed.
     allocation: replaces the rule's allocation; empty keeps it.
+    start: `Mask` of what earlier rounds have kept; None: everything.
+    regrow: whether weights that earlier rounds removed can come back.
+    allocation_options: dictionary of the allocation's own settings.
     **options: the score's own settings.
 
   Returns:
@@ -81,15 +86,43 @@ def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation
     UsageError: for a rule, ratio or allocation that cannot be used.
     TicketsError: where a score is NaN or infinite; names the layer.
   """
-  row = rule if isinstance(rule, rules.Rule) else rules.resolve(rule, allocation)
+  row = rule if isinstance(rule, rules.Rule) else rules.resolve(rule, allocation=allocation)
   ratio = ratio if row.prunes else 0.0
   kernels = prunable_kernels(model)
-  scores = scoring.score_weights(model, row.score, images, labels, seed, **options)
-  counts = allocations.allocate(kernels, ratio, row.allocation, scores, seed)
-  names = [kernel.name for kernel in kernels]
-  mask = masks.Mask.from_arrays(kernels, masks.select(scores, counts, seeds.generator(seed, 'select'), names))
-  provenance = {'score': str(row.score), 'allocation': str(row.allocation), 'ratio': ratio, 'seed': seed}
+  mask = start
+  for round_ratio in rules.round_ratios(ratio, row.rounds):
+    scores = scoring.score_weights(model, row.score, images, labels, seed, mask, regrow, **options)
+    mask = _keep(kernels, scores, round_ratio, row.allocation, seed, None if regrow else mask, allocation_options)
+  provenance = {'score': str(row.score), 'allocation': str(row.allocation), 'ratio': ratio, 'rounds': row.rounds,
+                'seed': seed}
   return Ticket(mask, _masked_weights(model, kernels, mask), provenance)
+
+
+def _keep(kernels, scores, ratio, allocation, seed, candidates, options):
+  names = [kernel.name for kernel in kernels]
+  if candidates is not None:
+    scores = _last_if_removed(scores, candidates)
+  counts = allocations.allocate(kernels, ratio, allocation, scores, seed, **options or {})
+  if candidates is not None:
+    counts = _within(counts, candidates.counts)
+  return masks.Mask.from_arrays(kernels, masks.select(scores, counts, seeds.generator(seed, 'select'), names))
+
+
+def _last_if_removed(scores, candidates):
+  # Below every other score, so that neither a threshold nor a layer's order can reach them.
+  lowest = np.nextafter(min(score.min() for score in scores), -np.inf, dtype=np.float64)
+  return [np.where(keep, score.astype(np.float64), lowest) for score, keep in zip(scores, candidates.arrays)]
+
+
+def _within(counts, candidates):
+  # An allocation knows nothing of earlier rounds; what a layer no longer has is taken from the first that have more.
+  within = [min(count, most) for count, most in zip(counts, candidates, strict=True)]
+  surplus = sum(counts) - sum(within)
+  for index, most in enumerate(candidates):
+    taken = min(surplus, most - within[index])
+    within[index] += taken
+    surplus -= taken
+  return within
 
 
 def _masked_weights(model, kernels, mask):

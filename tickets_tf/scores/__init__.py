@@ -4,6 +4,7 @@ A score is a function `score(model, images, labels, rng, **options)` that return
 order and of the shapes of `prunable_kernels(model)`.
 """
 
+import contextlib
 import inspect
 
 import numpy as np
@@ -18,7 +19,7 @@ from tickets_tf.scores import modes
 __all__ = ['score_weights']
 
 
-def score_weights(model, score, images=None, labels=None, seed=0, **options):
+def score_weights(model, score, images=None, labels=None, seed=0, mask=None, regrow=False, **options):
   """Scores every prunable weight of a network; the network is left as it was, bit by bit.
 
   Args:
@@ -27,6 +28,9 @@ def score_weights(model, score, images=None, labels=None, seed=0, **options):
     images: float32 [N, height, width, channels], normalised; scores that look at no data need none.
     labels: int [N].
     seed: the run's seed.
+    mask: a `Mask` of what is left of the network, which is scored as if the rest were not there; None: all is.
+    regrow: whether removed weights are scored by what they were and by the gradient at them, as in FORCE (de Jorge et
+      al. 2021), so that they can come back; else they count as zero.
     **options: the score's own settings.
 
   Returns:
@@ -43,7 +47,7 @@ def score_weights(model, score, images=None, labels=None, seed=0, **options):
   kernels = prunable_kernels(model)
   before = [variable.numpy() for variable in model.variables]
   try:
-    with modes.full_precision(model):
+    with modes.full_precision(model), _sparse(model, kernels, mask, regrow):
       scores = function(model, images, labels, seeds.generator(seed, 'score', name), **options)
   except TypeError as error:
     signature = inspect.signature(function)
@@ -58,6 +62,16 @@ def score_weights(model, score, images=None, labels=None, seed=0, **options):
     for variable, value in zip(model.variables, before):
       variable.assign(value)
   return _checked(name, scores, kernels)
+
+
+def _sparse(model, kernels, mask, regrow):
+  if mask is None:
+    return contextlib.nullcontext()
+  mask.check(kernels)
+  if not regrow:
+    for kernel in kernels:
+      kernel.variable.assign(np.where(mask[kernel.name], kernel.variable.numpy(), 0))
+  return modes.masked(model, kernels, mask, regrow)
 
 
 def _checked(name, scores, kernels):

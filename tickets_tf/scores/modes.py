@@ -83,6 +83,40 @@ def full_precision(model):
     tf.config.experimental.enable_tensor_float_32_execution(tensor_float)
 
 
+def masked(model, kernels, mask, regrow=False):
+  """Makes a network compute without the weights that a mask removes, whatever its variables hold.
+
+  Args:
+    model: the network.
+    kernels: list of `Kernel` of the network.
+    mask: the `Mask`.
+    regrow: whether gradients by removed weights are those of the masked network (de Jorge et al. 2021, FORCE) rather
+      than zero.
+  """
+  keeps = {id(kernel.variable): mask[kernel.name] for kernel in kernels}
+
+  def calling(layer, own):
+    call = layer.call
+
+    @functools.wraps(call)
+    def masked_call(*args, **kwargs):
+      # Read at the time of the call: a score may have put other values there.
+      with replaced([(layer, name, _without(vars(layer)[name], keep, regrow)) for name, keep in own.items()]):
+        return call(*args, **kwargs)
+
+    return layer, 'call', masked_call
+
+  owners = [(layer, {name: keeps[id(value)] for name, value in vars(layer).items() if id(value) in keeps})
+            for layer in layers_of(model)]
+  return replaced([calling(layer, own) for layer, own in owners if own])
+
+
+def _without(weights, keep, regrow):
+  weights = tf.convert_to_tensor(weights)
+  kept = tf.where(keep, weights, tf.zeros_like(weights))
+  return weights + tf.stop_gradient(kept - weights) if regrow else kept
+
+
 def batch_statistics(model):
   """Puts batch norm into training mode and leaves everything else in inference mode; the caller passes
   `training=False`.

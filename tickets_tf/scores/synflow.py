@@ -8,7 +8,7 @@ from tickets_tf.models import prunable_kernels
 from tickets_tf.scores import modes
 
 
-def synflow(model, images, labels, rng, mask=None):
+def synflow(model, images, labels, rng):
   """Scores by synaptic flow, theta * dR/dtheta (Tanaka et al. 2020, equation 2); one round of it.
 
   R is the sum of the outputs of the network with the absolute values of all its parameters, biases included as in the
@@ -21,20 +21,18 @@ def synflow(model, images, labels, rng, mask=None):
     images: not looked at, but for the shape of the input where the model does not know it.
     labels: not used.
     rng: not used.
-    mask: boolean arrays, one per kernel, of the weights that earlier rounds kept, or None for all. The others count
-      as zero and score zero.
 
   Returns:
     A list of float64 arrays, one per kernel, none below zero.
 
   Raises:
-    UsageError: where the input's shape is not known, the mask does not fit, or a layer cannot compute in float64.
+    UsageError: where the input's shape is not known, or a layer cannot compute in float64.
   """
   del labels, rng
   kernels = prunable_kernels(model)
   ones = tf.ones([1, *_input_shape(model, images)])
   layers = modes.layers_of(model)
-  weights = _weights(kernels, mask)
+  weights = [tf.constant(np.abs(kernel.variable.numpy().astype(np.float64))) for kernel in kernels]
   values = {**_absolute(layers), **{id(kernel.variable): each for kernel, each in zip(kernels, weights)}}
   attributes = [(layer, name, values[id(variable)]) for layer in layers for name, variable in vars(layer).items()
                 if id(variable) in values]
@@ -65,14 +63,6 @@ def _input_shape(model, images):
   if not shape.is_fully_defined():
     raise UsageError(f'model {model.name!r} does not know the shape of its input: pass images')
   return shape.as_list()
-
-
-def _weights(kernels, mask):
-  shapes = [tuple(kernel.shape) for kernel in kernels]
-  if mask is not None and [np.shape(each) for each in mask] != shapes:
-    raise UsageError(f'mask: expected {len(kernels)} arrays of the kernels\' shapes')
-  keep = [1.0] * len(kernels) if mask is None else mask
-  return [tf.constant(np.abs(kernel.variable.numpy().astype(np.float64)) * each) for kernel, each in zip(kernels, keep)]
 
 
 def _absolute(layers):

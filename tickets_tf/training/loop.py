@@ -26,7 +26,7 @@ def train(model, pipeline, evaluation, settings, folder, strategy):
     A list of one dictionary per epoch: epoch, learning_rate, loss, accuracy, evaluation_loss, evaluation_accuracy,
     seconds.
   """
-  steps = pipeline.steps_per_epoch
+  steps, last_epoch = pipeline.steps_per_epoch, settings.stop_epoch or settings.epochs
   with strategy.scope():
     optimizer = _optimizer(settings, steps)
     optimizer.build(model.trainable_variables)
@@ -36,12 +36,12 @@ def train(model, pipeline, evaluation, settings, folder, strategy):
     first_epoch = checkpoints.restore()
   log = callbacks.MetricsLog(folder / 'metrics.jsonl', first_epoch, {
       'loss': 'loss', 'accuracy': 'accuracy', 'val_loss': 'evaluation_loss', 'val_accuracy': 'evaluation_accuracy'})
-  if first_epoch < settings.epochs:
+  if first_epoch < last_epoch:
     model.fit(
         strategy.distribute_datasets_from_function(
-            functools.partial(_shares, pipeline, first_epoch * steps, settings.epochs * steps)),
-        validation_data=evaluation, epochs=settings.epochs, initial_epoch=first_epoch, steps_per_epoch=steps,
-        callbacks=_callbacks(settings, folder, log, checkpoints, first_epoch, steps), verbose=0)
+            functools.partial(_shares, pipeline, first_epoch * steps, last_epoch * steps)),
+        validation_data=evaluation, epochs=last_epoch, initial_epoch=first_epoch, steps_per_epoch=steps,
+        callbacks=_callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps), verbose=0)
   return log.lines
 
 
@@ -61,11 +61,11 @@ def _shares(pipeline, first_step, last_step, context):
                           first_part=context.input_pipeline_id * local, local_parts=local)
 
 
-def _callbacks(settings, folder, log, checkpoints, first_epoch, steps):
+def _callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps):
   # The metrics are written before the checkpoint: a run killed between the two repeats the epoch.
   made = [log, callbacks.SaveCheckpoint(checkpoints)]
   if settings.tensorboard:
     made.append(sparse.summaries(folder / 'tensorboard'))
   if settings.progress:
-    made.append(callbacks.Progress(first_epoch, settings.epochs, steps))
+    made.append(callbacks.Progress(first_epoch, last_epoch, steps))
   return made

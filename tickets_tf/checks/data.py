@@ -1,0 +1,72 @@
+"""Checks of the data that a rule sees, for scoring and for training before it. Su et al. 2020, section 3."""
+
+import numpy as np
+
+from tickets_tf import seeds
+from tickets_tf.checks.check import DATA
+from tickets_tf.checks.check import Check
+from tickets_tf.data import Examples
+from tickets_tf.data import subsets
+
+
+def random_labels(examples, num_classes, rng):
+  """Draws every label anew, uniformly from all classes.
+
+  Args:
+    examples: the training `Examples`.
+    num_classes: number of classes.
+    rng: `numpy.random.Generator`.
+
+  Returns:
+    (`Examples`, proof): the share of labels that agree with the true ones, and the share that chance expects.
+  """
+  labels = rng.integers(0, num_classes, len(examples), dtype=examples.labels.dtype)
+  agreeing = float(np.mean(labels == examples.labels))
+  return Examples(examples.images, labels), {'labels_agreeing': round(agreeing, 4),
+                                             'expected_by_chance': round(1 / num_classes, 4)}
+
+
+def random_pixels(examples, num_classes, rng):
+  """Draws every label anew and permutes the pixels of each image, channels included, differently in each.
+
+  Args:
+    examples: the training `Examples`.
+    num_classes: number of classes.
+    rng: `numpy.random.Generator`.
+
+  Returns:
+    (`Examples`, proof): that of `random_labels`, the share of pixels that have another value than before, and that
+    every image has the values that it had.
+  """
+  relabelled, proof = random_labels(examples, num_classes, rng)
+  before = examples.images.reshape(len(examples), -1)
+  after = rng.permuted(before, axis=1)
+  proof = {**proof, 'pixels_changed': round(float(np.mean(before != after)), 4),
+           'same_values_in_each_image': bool(np.array_equal(np.sort(before, axis=1), np.sort(after, axis=1)))}
+  return Examples(after.reshape(examples.images.shape), relabelled.labels), proof
+
+
+def half_dataset(examples, num_classes, rng):
+  """Takes a fixed half of the training set, the same share of every class and the same for all seeds.
+
+  Args:
+    examples: the training `Examples`.
+    num_classes: number of classes.
+    rng: not used.
+
+  Returns:
+    (`Examples`, proof): how many there were and how many are left.
+  """
+  del rng
+  sizes = np.bincount(examples.labels, minlength=num_classes)
+  drawn = subsets.draw(examples.labels, subsets.proportional_counts(sizes, len(examples) // 2),
+                       seeds.generator(0, 'half_dataset'))
+  half = examples.take(np.sort(np.concatenate(drawn)))
+  return half, {'examples': len(examples), 'examples_left': len(half)}
+
+
+RANDOM_LABELS = Check(DATA, random_labels, 'does the rule use the labels?', 'its labels are random', 'the labels')
+RANDOM_PIXELS = Check(DATA, random_pixels, 'does the rule use the images?', 'its labels and pixels are random',
+                      'the data')
+HALF_DATASET = Check(DATA, half_dataset, 'does the rule need all the data?', 'it sees half of the training set',
+                     'the other half of the data')
