@@ -21,6 +21,8 @@ LAYERS = (
     ('tickets', 'training', 'evaluation', 'export'),
     ('finding', 'benchmark'),
     ('run',),
+    ('sweep',),
+    ('sanity',),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WITHOUT_TENSORFLOW = {name for names in LAYERS[:6] for name in names} | {'report'}
