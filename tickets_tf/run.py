@@ -11,6 +11,7 @@ import subprocess
 import time
 from importlib import metadata
 
+from absl import logging
 import tensorflow as tf
 import tf_keras as keras
 
@@ -26,6 +27,7 @@ from tickets_tf import seeds
 from tickets_tf import sparse
 from tickets_tf import tickets
 from tickets_tf import training
+from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 
 _PACKAGES = ('tickets_tf', 'tensorflow', 'tf_keras', 'tensorflow-model-optimization', 'tensorflow-datasets', 'numpy')
@@ -48,7 +50,7 @@ def train(settings, say=print):
 
   Raises:
     UsageError: for settings or data that cannot be used; nothing is left behind then.
-    TicketsError: where the work cannot be done.
+    TicketsError: where the work cannot be done, or `on_collapse` is `fail` and the ticket has collapsed.
   """
   settings = _canonical(settings)
   folder = settings.folder()
@@ -71,7 +73,7 @@ def train(settings, say=print):
       return records.read(folder)
     say(f'{model.name} of width {settings.width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
         f'images, {settings.epochs} epochs, on {", ".join(strategy.extended.worker_devices)}\n{folder}')
-    run = _Run(settings, folder, strategy, dataset, pipeline, model)
+    run = _Run(settings, folder, strategy, dataset, pipeline, model, say)
     return run.finish({'data': data_time.seconds})
 
 
@@ -84,6 +86,7 @@ class _Run:
   dataset: object
   pipeline: object
   model: object
+  say: object
 
   def finish(self, seconds):
     """Does the stages that are left, in order, and returns the record."""
@@ -94,6 +97,8 @@ class _Run:
       dense_macs = models.multiply_accumulates(kernels, [kernel.size for kernel in kernels])
       mask = self._ticket()
       sparse_macs = models.multiply_accumulates(kernels, mask.counts)
+      collapse = models.collapse(self.model, mask)
+    _report_collapse(collapse, self.settings.on_collapse, self.say)
     with self.strategy.scope():
       wrapped = sparse.wrap(self.model, mask)
     epochs = training.train(wrapped, self.pipeline, self._evaluation_batches(), self.settings, self.folder,
@@ -117,7 +122,7 @@ class _Run:
         'layers': [{'name': kernel.name, 'shape': list(kernel.shape), 'weights': kernel.size, 'kept': kept,
                     'dense_macs': dense, 'sparse_macs': pruned}
                    for kernel, kept, dense, pruned in zip(kernels, mask.counts, dense_macs, sparse_macs)],
-        'empty_layers': mask.empty_layers(),
+        **collapse,
         'final_accuracy': final,
         'best_accuracy': best['evaluation_accuracy'],
         'best_epoch': best['epoch'],
@@ -178,6 +183,22 @@ def evaluate(folder, say=print):
   found = evaluation.accuracy(ticket.predict, test, _EVALUATION_BATCH)
   say(f'{folder}: test accuracy {found:.2%} from the SavedModel, {record["final_accuracy"]:.2%} in the record')
   return found, record['final_accuracy']
+
+
+def _report_collapse(collapse, on_collapse, say):
+  """Says what of a ticket is on no path; warns or raises TicketsError where it has collapsed."""
+  units = collapse['unreachable_units'] or {}
+  if any(units.values()):
+    say(f'{sum(units.values())} units are on no path from input to output ('
+        + ', '.join(f'{name} {count}' for name, count in units.items() if count)
+        + f'); effective sparsity {collapse["effective_sparsity"]:.4f}')
+  found = ['no path leads from the input to the output'] if collapse['connected'] is False else []
+  if collapse['empty_layers']:
+    found.append(f'layers that kept nothing: {", ".join(collapse["empty_layers"])}')
+  if found and on_collapse == 'fail':
+    raise TicketsError(f'the ticket has collapsed: {"; ".join(found)} (--on_collapse=warn trains it all the same)')
+  if found:
+    logging.warning('the ticket has collapsed: %s', '; '.join(found))
 
 
 def _canonical(settings):

@@ -39,6 +39,8 @@ class Settings:
   ratio: float = _field(0.95, 'pruning ratio: share of all prunable weights that is removed', low=0.0, below=1.0)
   allocation: str = _field('', 'how kept weights are distributed over layers; empty: as the rule has it',
                            names=registry.ALLOCATIONS)
+  on_collapse: str = _field('warn', 'what to do before training where a layer kept nothing, or no path leads from the '
+                            'input to the output', choices=('warn', 'fail'), identity=False)
   samples_per_class: int = _field(10, 'training images of each class that a score sees', low=1)
   seed: int = _field(0, 'seed of everything random in the run', low=0)
 
