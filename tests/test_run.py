@@ -211,3 +211,30 @@ def test_a_damaged_checkpoint_is_named(tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes()[:100])
   with pytest.raises(tickets_tf.errors.TicketsError, match='checkpoints.*cannot be restored'):
     run.train(tiny(tmp_path, epochs=1), quiet)
+
+
+def test_what_is_on_a_path_is_in_the_record(unbroken):
+  settings, record = unbroken
+  mask = masks.load(settings.folder() / 'mask.npz')
+  expected = tickets_tf.models.collapse(tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=4), mask)
+  assert {key: record[key] for key in expected} == expected
+  assert expected['connected'] and 0.8 <= expected['effective_sparsity'] < 1
+
+
+def test_a_collapsed_ticket_is_trained_or_refused(tmp_path, monkeypatch):
+  collapsed, said, warned = tiny(tmp_path, epochs=1, ratio=0.999, allocation='uniform'), [], []
+  monkeypatch.setattr(run.logging, 'warning', lambda message, *values: warned.append(message % values))
+  with pytest.raises(tickets_tf.errors.TicketsError, match='has collapsed: no path .* layers that kept nothing: conv1, '):
+    run.train(dataclasses.replace(collapsed, on_collapse='fail'), said.append)
+  assert not (collapsed.folder() / 'metrics.jsonl').exists()
+  units = 'units are on no path from input to output (conv1 4, '
+  assert any(units in line and 'effective sparsity 1.0000' in line for line in said)
+  record = run.train(collapsed, said.append)
+  assert warned[-1].startswith('the ticket has collapsed: no path')
+  assert 'conv1' in record['empty_layers'] and record['connected'] is False and record['effective_kept'] == 0
+
+
+def test_a_ticket_in_one_piece_is_not_refused(tmp_path):
+  said = []
+  run.train(tiny(tmp_path, epochs=1, pruner='dense', on_collapse='fail'), said.append)
+  assert not any('no path' in line for line in said)
