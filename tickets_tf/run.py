@@ -48,7 +48,7 @@ def train(settings, say=print):
 
   Raises:
     UsageError: for settings or data that cannot be used; nothing is left behind then.
-    TicketsError: where the work cannot be done, or `on_collapse` is `fail` and the ticket has collapsed.
+    TicketsError: where the work cannot be done.
   """
   settings = lineage.canonical(settings)
   folder = settings.folder()
@@ -86,7 +86,6 @@ def _do(settings, result, stage, say):
   # Before any folder is made: what cannot be built or cut into shares leaves nothing behind.
   pipeline = _pipeline(settings, finding.changed_data(settings.trained_on, dataset, settings.seed)[0])
   _check_shares(settings, pipeline, strategy)
-<<<<<<< HEAD
   model = _network(settings, dataset, strategy, 'initialisation')
   if not (folder / finding.MASK).exists():
     for other in lineage.needed(settings):
@@ -97,18 +96,7 @@ def _do(settings, result, stage, say):
     if locked:
       say(f'{model.name} of width {settings.width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
           f'images, {settings.epochs} epochs, on {training.describe(strategy)}\n{folder}')
-      stage(_Run(settings, folder, strategy, dataset, pipeline, model, data_time.seconds))
-=======
-  model = _initial_model(settings, dataset, strategy)
-  with _locked(folder, say):
-    if (folder / records.NAME).exists():
-      say(f'{folder}: already done')
-      return records.read(folder)
-    say(f'{model.name} of width {settings.width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
-        f'images, {settings.epochs} epochs, on {", ".join(strategy.extended.worker_devices)}\n{folder}')
-    run = _Run(settings, folder, strategy, dataset, pipeline, model, say)
-    return run.finish({'data': data_time.seconds})
->>>>>>> collapse
+      stage(_Run(settings, folder, strategy, dataset, pipeline, model, data_time.seconds, say))
 
 
 @dataclasses.dataclass
@@ -120,11 +108,8 @@ class _Run:
   dataset: object
   pipeline: object
   model: object
-<<<<<<< HEAD
   data_seconds: float
-=======
   say: object
->>>>>>> collapse
 
   def ticket(self):
     """Finds the ticket, or reads back what was found before, and puts its weights into the model."""
@@ -138,8 +123,9 @@ class _Run:
     """Does the stages that are left, in order; the record is the last."""
     found_on = _keep(self.folder / 'environment.json', environment.describe())
     with _Stopwatch() as find_time:
-<<<<<<< HEAD
       mask = self.ticket()
+      collapse = models.collapse(self.model, mask)
+    _report_collapse(collapse, self.settings.on_collapse, self.say)
     epochs = training.train(self.model, mask, self.pipeline, self._evaluation_batches(), self.settings, self.folder,
                             self.strategy)
     with _Stopwatch() as export_time:
@@ -150,50 +136,9 @@ class _Run:
                                   {'mask': mask.digest(), 'settings': dataclasses.asdict(self.settings)})
     seconds = {'data': self.data_seconds, 'find': find_time.seconds,
                'train': round(sum(epoch['seconds'] for epoch in epochs), 3), 'export': export_time.seconds}
-    records.write(self.folder, {**self._description(mask), **_accuracies(final, epochs),
+    records.write(self.folder, {**self._description(mask), 'collapse': collapse, **_accuracies(final, epochs),
                                 'best_on': 'test' if self.dataset.validation is None else 'validation',
                                 'seconds': seconds, 'environment': found_on})
-=======
-      kernels = models.prunable_kernels(self.model)
-      dense_macs = models.multiply_accumulates(kernels, [kernel.size for kernel in kernels])
-      mask = self._ticket()
-      sparse_macs = models.multiply_accumulates(kernels, mask.counts)
-      collapse = models.collapse(self.model, mask)
-    _report_collapse(collapse, self.settings.on_collapse, self.say)
-    with self.strategy.scope():
-      wrapped = sparse.wrap(self.model, mask)
-    epochs = training.train(wrapped, self.pipeline, self._evaluation_batches(), self.settings, self.folder,
-                            self.strategy)
-    with _Stopwatch() as export_time:
-      trained = sparse.strip(wrapped)
-      checkpoints.save_weights(trained, self.folder / 'final.weights.h5')
-      final = evaluation.accuracy(self._classify(trained), self.dataset.test, _EVALUATION_BATCH)
-      export.export_saved_model(trained, self.dataset, self.folder / 'ticket',
-                                {'mask': mask.digest(), 'settings': dataclasses.asdict(self.settings)})
-    best = max(epochs, key=lambda epoch: epoch['evaluation_accuracy'])
-    record = {
-        'settings': dataclasses.asdict(self.settings),
-        'digest': self.settings.digest(),
-        'seed': self.settings.seed,
-        'network': self.model.name,
-        'dataset': {'name': self.dataset.name, 'train': len(self.dataset.train), 'test': len(self.dataset.test),
-                    'validation': len(self.dataset.validation or ()), 'classes': self.dataset.num_classes,
-                    'image_shape': list(self.dataset.image_shape)},
-        'mask': mask.digest(),
-        'layers': [{'name': kernel.name, 'shape': list(kernel.shape), 'weights': kernel.size, 'kept': kept,
-                    'dense_macs': dense, 'sparse_macs': pruned}
-                   for kernel, kept, dense, pruned in zip(kernels, mask.counts, dense_macs, sparse_macs)],
-        **collapse,
-        'final_accuracy': final,
-        'best_accuracy': best['evaluation_accuracy'],
-        'best_epoch': best['epoch'],
-        'best_on': 'test' if self.dataset.validation is None else 'validation',
-        'seconds': {**seconds, 'find': find_time.seconds, 'train': round(sum(epoch['seconds'] for epoch in epochs), 3),
-                    'export': export_time.seconds},
-        'environment': environment,
-    }
-    record = records.write(self.folder, record)
->>>>>>> collapse
     shutil.rmtree(self.folder / 'checkpoints', ignore_errors=True)
 
   def _description(self, mask):
@@ -211,7 +156,6 @@ class _Run:
                     'image_shape': list(dataset.image_shape)},
         'mask': mask.digest(),
         'layers': _layers(models.prunable_kernels(self.model), mask),
-        'empty_layers': mask.empty_layers(),
     }
 
   def _fresh(self):
@@ -224,6 +168,22 @@ class _Run:
   def _classify(self):
     # Eagerly: some calls are over before a graph of them would be built.
     return lambda images: self.model(data.normalise(images, self.dataset.mean, self.dataset.std), training=False)
+
+
+def _report_collapse(collapse, on_collapse, say):
+  """Says what of a ticket is on no path; warns or raises TicketsError where it has collapsed."""
+  units = collapse['unreachable_units'] or {}
+  if any(units.values()):
+    say(f'{sum(units.values())} units are on no path from input to output ('
+        + ', '.join(f'{name} {count}' for name, count in units.items() if count)
+        + f'); effective sparsity {collapse["effective_sparsity"]:.4f}')
+  found = ['no path leads from the input to the output'] if collapse['connected'] is False else []
+  if collapse['empty_layers']:
+    found.append(f'layers that kept nothing: {", ".join(collapse["empty_layers"])}')
+  if found and on_collapse == 'fail':
+    raise TicketsError(f'the ticket has collapsed: {"; ".join(found)} (--on_collapse=warn trains it all the same)')
+  if found:
+    logging.warning('the ticket has collapsed: %s', '; '.join(found))
 
 
 def _layers(kernels, mask):
@@ -261,32 +221,6 @@ def evaluate(folder, say=print):
   return found, record['final_accuracy']
 
 
-<<<<<<< HEAD
-=======
-def _report_collapse(collapse, on_collapse, say):
-  """Says what of a ticket is on no path; warns or raises TicketsError where it has collapsed."""
-  units = collapse['unreachable_units'] or {}
-  if any(units.values()):
-    say(f'{sum(units.values())} units are on no path from input to output ('
-        + ', '.join(f'{name} {count}' for name, count in units.items() if count)
-        + f'); effective sparsity {collapse["effective_sparsity"]:.4f}')
-  found = ['no path leads from the input to the output'] if collapse['connected'] is False else []
-  if collapse['empty_layers']:
-    found.append(f'layers that kept nothing: {", ".join(collapse["empty_layers"])}')
-  if found and on_collapse == 'fail':
-    raise TicketsError(f'the ticket has collapsed: {"; ".join(found)} (--on_collapse=warn trains it all the same)')
-  if found:
-    logging.warning('the ticket has collapsed: %s', '; '.join(found))
-
-
-def _canonical(settings):
-  # A rule that does not prune is the same run at every ratio, and is shared.
-  if rules.resolve(settings.pruner).prunes:
-    return settings
-  return dataclasses.replace(settings, ratio=0.0, allocation='')
-
-
->>>>>>> collapse
 def _pipeline(settings, dataset):
   augmentation = dataset.augmentation if settings.augmentation == 'auto' else settings.augmentation
   return data.Pipeline(dataset.train, settings.batch_size, settings.seed, augmentation, dataset.crop_padding,

@@ -269,8 +269,7 @@ def _told(question, family):
       'p_drop': verdict.p_drop,
       'forecast': forecast and dataclasses.asdict(forecast),
       'proofs': [record['proof'] for record in checked],
-      'collapsed': [not (one['collapse']['connected'] and other['collapse']['connected'])
-                    for one, other in zip(originals, checked)],
+      'collapsed': [any(record['collapse']['connected'] is False for record in pair) for pair in zip(originals, checked)],
   }
 
 

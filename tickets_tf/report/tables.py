@@ -20,8 +20,11 @@ def layer_table(record):
 def summary(record):
   """Returns the lines that end a run: what was trained, how good it is and how small."""
   kept, weights = (sum(layer[key] for layer in record['layers']) for key in ('kept', 'weights'))
+  collapse = record['collapse']
+  on_paths = ('' if collapse['effective_kept'] is None else
+              f', {collapse["effective_kept"]:,} on paths from input to output')
   return (f'{record["network"]} on {record["dataset"]["name"]}: pruner {record["settings"]["pruner"]}, '
-          f'{kept:,} of {weights:,} weights kept, seed {record["seed"]}\n'
+          f'{kept:,} of {weights:,} weights kept{on_paths}, seed {record["seed"]}\n'
           f'test accuracy {record["final_accuracy"]:.2%} (final weights); best over the epochs '
           f'{record["best_accuracy"]:.2%} (epoch {record["best_epoch"]}, on the {record["best_on"]} set)')
 
