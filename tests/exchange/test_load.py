@@ -19,17 +19,22 @@ from tickets_tf.kernels import Kernel
 from tickets_tf.masks import Mask
 
 
-@pytest.fixture
-def kernels(small_model):
-  return tickets_tf.prunable_kernels(small_model)
+@pytest.fixture(scope='module')
+def model():
+  """A pruned ResNet8 of width 4."""
+  model = tickets_tf.build_model('resnet8', (8, 8, 3), 10, width=4)
+  model.set_weights(tickets.find_ticket(model, 'random', 0.7, seed=5).weights)
+  return model
 
 
-@pytest.fixture
-def mask(small_model):
-  """A random ticket's mask; the model's removed weights are zero."""
-  ticket = tickets.find_ticket(small_model, 'random', 0.7, seed=5)
-  small_model.set_weights(ticket.weights)
-  return ticket.mask
+@pytest.fixture(scope='module')
+def kernels(model):
+  return tickets_tf.prunable_kernels(model)
+
+
+@pytest.fixture(scope='module')
+def mask(kernels):
+  return Mask((kernel.name, kernel.variable.numpy() != 0) for kernel in kernels)
 
 
 TORCH = {'conv1': 'conv1', 'conv2': 'conv2', 'shortcut': 'downsample.0'}
@@ -132,17 +137,15 @@ def test_pruned_modules_of_torch(kernels, mask, tmp_path):
   assert masks.load(tmp_path / 'a.safetensors', kernels) == mask
 
 
+@pytest.mark.filterwarnings('ignore:You are saving your model as an HDF5 file')
 @pytest.mark.parametrize('name', ['a.weights.h5', 'a.h5', 'a.keras', 'model.h5'])
-def test_weights_of_keras(small_model, kernels, mask, tmp_path, name):
-  small_model.compile('adam', 'mse')
-  small_model.train_on_batch(np.zeros((2, 8, 8, 3)), np.zeros((2, 10)))  # Makes momenta, which are not weights.
-  small_model.set_weights([np.zeros_like(value) for value in small_model.get_weights()])
-  for kernel in kernels:
-    kernel.variable.assign(mask[kernel.name] * 0.3)
+def test_weights_of_keras(model, kernels, mask, tmp_path, name):
+  model.compile('adam', 'mse')
+  model.optimizer.build(model.trainable_variables)  # Momenta are no weights.
   if name in ('a.keras', 'model.h5'):
-    small_model.save(tmp_path / name)
+    model.save(tmp_path / name)
   else:
-    small_model.save_weights(tmp_path / name)
+    model.save_weights(tmp_path / name)
   assert masks.load(tmp_path / name, kernels) == mask
 
 
@@ -176,9 +179,10 @@ def test_networks_whose_layers_were_counted_in_another_session(tmp_path, name):
   assert all(map(np.array_equal, masks.load(tmp_path / name, kernels, 'keras').arrays, mask.arrays))
 
 
-def test_networks_still_in_tfmots_wrappers(small_model, kernels, tmp_path):
-  mask = tickets.find_ticket(small_model, 'random', 0.5, seed=2).mask
-  sparse.wrap(small_model, mask).save_weights(tmp_path / 'a.h5')
+def test_networks_still_in_tfmots_wrappers(model, kernels, tmp_path):
+  mask = tickets.find_ticket(model, 'random', 0.5, seed=2).mask
+  copy = keras.models.clone_model(model)
+  sparse.wrap(copy, mask).save_weights(tmp_path / 'a.h5')
   assert masks.load(tmp_path / 'a.h5', kernels) == mask
 
 
