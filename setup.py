@@ -11,11 +11,14 @@ setuptools.setup(
     packages=setuptools.find_packages(include=['tickets_tf', 'tickets_tf.*']),
     install_requires=[
         'absl-py>=1.2',
+        'h5py>=3.11',
         'importlib_resources>=6',  # tensorflow-datasets imports it for cifar10 and does not ask for it
+        'ml_dtypes>=0.5.1',
         'numpy>=1.26',
         'pandas>=2',
         'psutil>=5',
         'requests>=2.31',
+        'safetensors>=0.4.3',
         'scikit-learn>=1.3',
         'scipy>=1.10',
         'tensorboard>=2.19',  # no longer comes with tensorflow

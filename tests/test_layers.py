@@ -11,7 +11,7 @@ PACKAGE = pathlib.Path(tickets_tf.__file__).parent
 # A module imports only from the rows above its own, or from its own package.
 LAYERS = (
     ('errors', 'seeds', 'kernels'),
-    ('files', 'registry'),
+    ('exchange', 'files', 'registry'),
     ('rules',),
     ('settings', 'command'),
     ('masks', 'records', 'lineage'),
