@@ -247,11 +247,29 @@ def test_controls_that_did_not_fail_raise_no_alarm(case):
     assert 'FAILED' not in text and wording.controls(verdicts) in text.replace('\\', '')
 
 
-def test_controls_are_marked_among_the_judgements():
+def test_controls_are_told_apart_from_what_was_asked():
   verdicts = sanity_verdicts.failed()
-  found = Page(page.html(verdicts))
-  marked = [each['id'] for each, text in found.find('tbody') if 'planted control' in text]
-  assert marked == ['judgement-3', 'judgement-10']
+  groups = wording.by_rule(verdicts)
+  controls = [each for group in groups if group.name.startswith('planted control ')
+              for judgements in group.ratios.values() for each in judgements]
+  assert [each['number'] for each in controls] == [3, 10] and all(each['control'] for each in controls)
+  asked = [each for group in groups if not group.name.startswith('planted control ')
+           for judgements in group.ratios.values() for each in judgements]
+  assert len(asked) == len(verdicts['judgements']) - 2 and not any(each['control'] for each in asked)
+  assert wording.tally(verdicts).startswith(f'{len(asked)} judgements')
+
+
+def test_undecided_controls_are_no_alarm_and_no_proof():
+  verdicts = sanity_verdicts.failed()
+  verdicts['controls']['passed'] = None
+  for text in (report.sanity_table(verdicts), page.html(verdicts), sanity.markdown(verdicts)):
+    assert 'FAILED' not in text and 'The planted controls are undecided' in text
+
+
+def test_failed_runs_are_named():
+  verdicts = sanity_verdicts.verdicts(('snip',), (0.9,), failures=['digits-x: scores of conv1: NaN'])
+  for text in (report.sanity_table(verdicts), page.html(verdicts), sanity.markdown(verdicts)):
+    assert 'digits-x: scores of conv1: NaN' in text
 
 
 def test_an_undecided_verdict_has_its_forecast_and_looks_their_levels():

@@ -26,7 +26,9 @@ def write_sanity(verdicts, folder):
       seeds: list of integers.
       looks: None, or {kind, sizes, levels, done} where seeds were added look by look.
       stopped: None, or why not everything was done.
-      controls: None, or {passed, findings, judgements}: sentences, and numbers of the judgements that are controls.
+      failures: list of sentences, one for each run that failed.
+      controls: None, or {passed, findings, judgements}: whether they came out as they must (None: undecided),
+        sentences, and numbers of the judgements that are controls.
       dense: None, or {accuracies, mean, deviation}.
       judgements: list of {rule, allocation, ratio, check, question, verdict, passes, sentence, seeds, original,
         checked, difference, p_equivalent, p_drop, forecast, proofs, collapsed}; `original` and `checked` are as `dense`,
@@ -72,7 +74,8 @@ def sanity_table(verdicts):
   lines += [wording.dense(verdicts), wording.tally(verdicts)]
   if verdicts['stopped']:
     lines.append(wording.one_line(f'Stopped early: {verdicts["stopped"]}'))
-  if verdicts['controls'] and not verdicts['controls']['passed']:
+  lines += [wording.one_line(f'Failed: {failure}') for failure in verdicts['failures']]
+  if wording.controls_failed(verdicts):
     lines.append(wording.controls(verdicts))
   return '\n'.join(line for line, _ in itertools.groupby(lines)).strip('\n')
 
@@ -108,7 +111,7 @@ def markdown(verdicts):
 
 
 def _controls(verdicts):
-  failed = verdicts['controls'] and not verdicts['controls']['passed']
+  failed = wording.controls_failed(verdicts)
   line = '!' * 80
   findings = (verdicts['controls'] or {'findings': ()})['findings']
   return [*([line] if failed else ()), wording.controls(verdicts),
@@ -131,7 +134,7 @@ def _in_words(judgement, verdicts):
 
 def _headlines(verdicts):
   controls = verdicts['controls']
-  if controls and not controls['passed']:
+  if wording.controls_failed(verdicts):
     yield '\n>\n'.join(f'> **{_escaped(line)}**' for line in (wording.controls(verdicts), *controls['findings']))
   else:
     yield _escaped(wording.controls(verdicts))
@@ -139,6 +142,9 @@ def _headlines(verdicts):
   yield ' '.join(map(_escaped, filter(None, (wording.tally(verdicts), wording.dense(verdicts)))))
   if verdicts['stopped']:
     yield f'**Stopped early: {_escaped(verdicts["stopped"])}**'
+  if verdicts['failures']:
+    yield 'Runs that failed:'
+    yield _bullets(verdicts['failures'])
 
 
 def _overview(rules, verdicts):

@@ -45,7 +45,9 @@ def by_rule(verdicts):
   controls = (verdicts['controls'] or {'judgements': ()})['judgements']
   groups = {}
   for number, judgement in enumerate(verdicts['judgements']):
-    ratios = groups.setdefault((judgement['rule'], judgement['allocation']), {})
+    # A rule that is both a control and asked about is judged in two families: the two must not be mixed.
+    name = f'planted control {judgement["rule"]}' if number in controls else judgement['rule']
+    ratios = groups.setdefault((name, judgement['allocation']), {})
     ratios.setdefault(judgement['ratio'], []).append({**judgement, 'number': number, 'control': number in controls})
   profiles = {key: [] for key in groups}
   for profile in sorted(verdicts['keep_ratios'], key=lambda profile: profile['ratio']):
@@ -67,7 +69,8 @@ def title(verdicts):
 
 def tally(verdicts):
   """Returns how many judgements there are of each verdict, as one sentence."""
-  found = [judgement['verdict'] for judgement in verdicts['judgements']]
+  controls = (verdicts['controls'] or {'judgements': ()})['judgements']
+  found = [judgement['verdict'] for number, judgement in enumerate(verdicts['judgements']) if number not in controls]
   numbers = ', '.join(f'{found.count(verdict)} {verdict}' for verdict in VERDICTS)
   return f'{count(len(found), "judgement")}: {numbers}.' if found else 'No judgement was made.'
 
@@ -76,7 +79,14 @@ def controls(verdicts):
   """Returns what the planted controls say of the procedure, as one sentence."""
   if verdicts['controls'] is None:
     return 'No planted controls were run: nothing here shows that the procedure can tell the two verdicts apart.'
-  return 'The planted controls came out as they must.' if verdicts['controls']['passed'] else f'{ALARM}.'
+  return {True: 'The planted controls came out as they must.', False: f'{ALARM}.',
+          None: 'The planted controls are undecided: more seeds are needed to see whether the procedure can tell the two '
+                'verdicts apart.'}[verdicts['controls']['passed']]
+
+
+def controls_failed(verdicts):
+  """Returns whether a planted control came out wrong."""
+  return verdicts['controls'] is not None and verdicts['controls']['passed'] is False
 
 
 def dense(verdicts):
@@ -123,8 +133,8 @@ def remarks(judgement, margin):
   if judgement['control']:
     found.append('planted control')
   if any(judgement['collapsed'] or ()):
-    found.append(f'a layer was left empty, which cuts the network, in {sum(map(bool, judgement["collapsed"]))} of '
-                 f'{count(seeds, "seed")}')
+    found.append(f'no path leads through the original\'s or the checked network in '
+                 f'{sum(map(bool, judgement["collapsed"]))} of {count(seeds, "seed")}')
   if judgement['verdict'] == 'undecided':
     difference = judgement['difference']['mean']
     if seeds < 3:
