@@ -224,8 +224,8 @@ def load(path, kernels=None, layout='auto', report=None):
   """
   suffix = pathlib.Path(path).suffix
   if suffix in _PICKLES:
-    raise UsageError(f'mask file {str(path)!r}: {suffix} files can hold code and are not read; in PyTorch, '
-                     'safetensors.torch.save_file(model.state_dict(), \'model.safetensors\') writes one that can be')
+    raise UsageError(f'mask file {str(path)!r}: {suffix} files can hold code and are not read; convert it in PyTorch '
+                     'with safetensors.torch.save_file(model.state_dict(), \'model.safetensors\')')
   _check_suffix(path, exchange.SUFFIXES)
   _check_layout(layout, ('auto', *exchange.LAYOUTS))
   with exchange.naming(path):

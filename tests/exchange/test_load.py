@@ -103,8 +103,11 @@ def test_report_says_what_is_odd(kernels, tmp_path):
     return lines
 
   dense = {kernel.name: np.full(kernel.shape, 0.5) for kernel in kernels}
-  assert lines_of(dense)[-1] == ('no weight is zero: probably a network that was never pruned; the mask keeps every '
-                                 'weight')
+  assert lines_of(dense)[-1] == '0 weights are zero: probably a network that was never pruned'
+  dense['classifier'][3, 3] = 0
+  assert lines_of(dense)[-1] == '1 weights are zero: probably a network that was never pruned'
+  dense['classifier'][4] = 0
+  assert lines_of(dense)[-1].startswith('kept')
   assert lines_of(dense)[0].startswith('10 kernels found in weights, whose zeros are removed')
   assert lines_of({**dense, 'conv1': np.zeros((3, 3, 3, 4))})[-1] == 'kernels that keep nothing: conv1'
   assert lines_of({name: values > 0 for name, values in dense.items()})[0].startswith('10 kernels found in masks:')
