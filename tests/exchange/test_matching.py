@@ -79,6 +79,12 @@ def test_numbers_go_before_the_order_of_the_writer_but_not_of_keras():
   assert list(match(arrays, BODY, order=NETWORK)[0].values()) == ['layer1', 'layer3', 'layer2', 'layer4', 'layer5']
 
 
+def test_where_the_writer_lists_shortcuts_says_nothing():
+  kernels = [conv('c1', 8, 8), conv('c2', 8, 8), conv('c1_shortcut', 8, 8, 1)]
+  arrays = [torch('red.skip', 8, 8, 1), torch('red', 8, 8), torch('body', 8, 8)]
+  assert list(match(arrays, kernels, 'torch', WRITER)[0].values()) == ['red', 'body', 'red.skip']
+
+
 def test_the_order_of_the_writer_must_not_contradict_numbers():
   kernels = [*BODY, conv('c5', 8, 4, 1), conv('c6', 8, 4, 1)]
   names = ['stem', 'layer3', 'layer2', 'layer4', 'head', 'x', 'a']

@@ -25,6 +25,11 @@ def test_separators_make_no_difference(text):
   assert 'stage1.block2.conv1' in names.parse(text).keys
 
 
+@pytest.mark.parametrize('text', ['block.0.block.weight', 'block/list_0/block/vars/0'])
+def test_only_names_of_keras_repeat_the_layer(text):
+  assert len(names.parse(text).place) > 1
+
+
 def test_whole_names_count_too():
   assert 'model.to.mask' in names.parse('model.to_mask').keys
 
