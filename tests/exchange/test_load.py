@@ -236,8 +236,8 @@ def test_kernels_are_needed_for_files_of_other_programs(kernels, tmp_path):
 def test_mismatch_is_one_line_that_names_the_file(kernels, tmp_path):
   arrays = {torch_name(kernel.name): np.ones(kernel.shape) for kernel in kernels[:-1]}
   np.savez(tmp_path / 'a.npz', **arrays, fc=np.ones((16, 100)))
-  with pytest.raises(UsageError, match=r"^mask file '.*a\.npz': kernels and arrays .*kernels left: classifier \(16, 10\);"
-                                       r' arrays left: fc \(16, 100\)$'):
+  with pytest.raises(UsageError, match=r"^mask file '.*a\.npz': kernels and arrays .*; "
+                                       r'kernels left: classifier \(16, 10\); arrays left: fc \(16, 100\)$'):
     masks.load(tmp_path / 'a.npz', kernels)
 
 

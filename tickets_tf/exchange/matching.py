@@ -75,7 +75,7 @@ def match(container, kernels, layout='auto'):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Item:
-  """An array or a kernel as matching sees it: what of its shape and name counts, and its place in the file or network."""
+  """An array or a kernel as matching sees it: what of its shape and name counts, and its row in file or network."""
   value: Any
   key: tuple
   name: names.Name
@@ -110,7 +110,8 @@ class _Attempt:
     groups = [(kernels, arrays) for each in self._groups(named) for kernels, arrays in _by_path(*each)]
     self._by_file = self._order == NETWORK or self._order == WRITER and not all(
         _doubtful(arrays) is None for kernels, arrays in groups if not all(kernel in named for kernel in kernels))
-    pairs = sorted((pair for group in groups for pair in self._match_group(*group, named)), key=lambda pair: pair[0].row)
+    pairs = [pair for group in groups for pair in self._match_group(*group, named)]
+    pairs.sort(key=lambda pair: pair[0].row)
     self._check_order([pair for pair in pairs if pair[0] not in named])
     used = {array for _, array, _ in pairs}
     return Matching(self._layout, [Match(array.value, kernel.value, how) for kernel, array, how in pairs],
