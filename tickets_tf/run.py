@@ -21,7 +21,6 @@ from tickets_tf import lineage
 from tickets_tf import models
 from tickets_tf import records
 from tickets_tf import seeds
-from tickets_tf import sparse
 from tickets_tf import training
 from tickets_tf.errors import UsageError
 
@@ -94,7 +93,7 @@ def _do(settings, result, stage, say):
   with _locked(folder, result, say) as locked:
     if locked:
       say(f'{model.name} of width {settings.width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
-          f'images, {settings.epochs} epochs, on {", ".join(strategy.extended.worker_devices)}\n{folder}')
+          f'images, {settings.epochs} epochs, on {training.describe(strategy)}\n{folder}')
       stage(_Run(settings, folder, strategy, dataset, pipeline, model, data_time.seconds))
 
 
@@ -122,16 +121,13 @@ class _Run:
     found_on = _keep(self.folder / 'environment.json', environment.describe())
     with _Stopwatch() as find_time:
       mask = self.ticket()
-    with self.strategy.scope():
-      wrapped = sparse.wrap(self.model, mask)
-    epochs = training.train(wrapped, self.pipeline, self._evaluation_batches(), self.settings, self.folder,
+    epochs = training.train(self.model, mask, self.pipeline, self._evaluation_batches(), self.settings, self.folder,
                             self.strategy)
     with _Stopwatch() as export_time:
-      trained = sparse.strip(wrapped)
-      checkpoints.save_weights(trained, self.folder / finding.FINAL)
-      final = evaluation.accuracy(self._classify(trained), self.dataset.test, _EVALUATION_BATCH)
+      checkpoints.save_weights(self.model, self.folder / finding.FINAL)
+      final = evaluation.accuracy(self._classify(), self.dataset.test, _EVALUATION_BATCH)
       if self.settings.export:
-        export.export_saved_model(trained, self.dataset, self.folder / 'ticket',
+        export.export_saved_model(self.model, self.dataset, self.folder / 'ticket',
                                   {'mask': mask.digest(), 'settings': dataclasses.asdict(self.settings)})
     seconds = {'data': self.data_seconds, 'find': find_time.seconds,
                'train': round(sum(epoch['seconds'] for epoch in epochs), 3), 'export': export_time.seconds}
@@ -165,8 +161,8 @@ class _Run:
     examples = self.dataset.test if self.dataset.validation is None else self.dataset.validation
     return data.evaluation_batches(examples, _EVALUATION_BATCH, self.dataset.mean, self.dataset.std)
 
-  def _classify(self, model):
-    return tf.function(lambda images: model(data.normalise(images, self.dataset.mean, self.dataset.std),
+  def _classify(self):
+    return tf.function(lambda images: self.model(data.normalise(images, self.dataset.mean, self.dataset.std),
                                             training=False), reduce_retracing=True)
 
 

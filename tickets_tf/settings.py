@@ -94,6 +94,7 @@ class Settings:
 
   output_dir: str = _field('runs', 'folder that holds the folders of runs', identity=False)
   export: bool = _field(True, 'leave a SavedModel of the trained ticket', identity=False)
+  checkpoint_seconds: float = _field(10.0, 'least time between two checkpoints of a training', low=0.0, identity=False)
   tensorboard: bool = _field(True, 'write TensorBoard summaries', identity=False)
   progress: bool = _field(True, 'show a progress bar', identity=False)
 

@@ -128,6 +128,20 @@ def _clone(model, clone_function):
   return keras.models.clone_model(model, clone_function=clone_function)
 
 
+def set_mask(model, mask):
+  """Gives a wrapped model another mask, and sets the weights that it removes to exactly zero.
+
+  Args:
+    model: what `wrap` returned.
+    mask: a `Mask` of the same kernels.
+  """
+  kernels = prunable_kernels(model)
+  mask.check(kernels)
+  arrays = {id(kernel.variable): mask[kernel.name] for kernel in kernels}
+  for layer in _wrappers(model):
+    layer.set_masks([arrays[id(weight)] for weight, _, _ in layer.pruning_vars])
+
+
 def strip(model):
   """Returns the model without its wrappers; it shares the variables of `model`."""
   return tfmot.sparsity.keras.strip_pruning(model)
@@ -146,10 +160,14 @@ def mask_of(model):
     UsageError: where the model has no wrapped layer.
   """
   masks = {}
-  for layer in model._flatten_layers():  # pylint: disable=protected-access
-    if isinstance(layer, pruning_wrapper.PruneLowMagnitude):
-      masks.update({id(weight): mask.numpy() > 0 for weight, mask, _ in layer.pruning_vars})
+  for layer in _wrappers(model):
+    masks.update({id(weight): mask.numpy() > 0 for weight, mask, _ in layer.pruning_vars})
   if not masks:
     raise UsageError(f'model {model.name!r} holds no mask')
   return Mask((kernel.name, masks[id(kernel.variable)]) for kernel in prunable_kernels(model)
               if id(kernel.variable) in masks)
+
+
+def _wrappers(model):
+  return [layer for layer in model._flatten_layers()  # pylint: disable=protected-access
+          if isinstance(layer, pruning_wrapper.PruneLowMagnitude)]

@@ -3,6 +3,7 @@
 from tickets_tf.training.loop import train
 from tickets_tf.training.optimizer import SGD
 from tickets_tf.training.optimizer import learning_rate_schedule
+from tickets_tf.training.strategy import describe
 from tickets_tf.training.strategy import make_strategy
 
-__all__ = ['SGD', 'learning_rate_schedule', 'make_strategy', 'train']
+__all__ = ['SGD', 'describe', 'learning_rate_schedule', 'make_strategy', 'train']

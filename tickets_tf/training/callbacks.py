@@ -46,18 +46,25 @@ def read_lines(path):
 
 
 class SaveCheckpoint(keras.callbacks.Callback):
-  """Saves a checkpoint after every epoch.
+  """Saves a checkpoint at the end of an epoch, where the last one is old enough, and after the last epoch.
 
   Args:
     checkpoints: the run's `Checkpoints`.
+    last_epoch: epochs in all.
+    seconds: least time between two checkpoints; where epochs are short, saving would be much of the work.
   """
 
-  def __init__(self, checkpoints):
+  def __init__(self, checkpoints, last_epoch, seconds):
     super().__init__()
     self._checkpoints = checkpoints
+    self._last_epoch = last_epoch
+    self._seconds = seconds
+    self._saved = time.monotonic()
 
   def on_epoch_end(self, epoch, logs=None):
-    self._checkpoints.save(epoch + 1)
+    if epoch + 1 == self._last_epoch or time.monotonic() - self._saved >= self._seconds:
+      self._checkpoints.save(epoch + 1)
+      self._saved = time.monotonic()
 
 
 class Progress(keras.callbacks.Callback):

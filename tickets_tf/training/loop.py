@@ -1,5 +1,6 @@
 """One phase of training, from its newest checkpoint to its last epoch."""
 
+import dataclasses
 import functools
 
 import tf_keras as keras
@@ -11,11 +12,18 @@ from tickets_tf.training.optimizer import SGD
 from tickets_tf.training.optimizer import learning_rate_schedule
 
 
-def train(model, pipeline, evaluation, settings, folder, strategy):
-  """Trains a model; killed at any moment, the same call goes on and ends with the same bits.
+# The network that was trained last, with its compiled step. In a sequence of runs that differ in their tickets alone,
+# most of a short training would else be the building of graphs.
+_compiled = {}
+
+
+def train(model, mask, pipeline, evaluation, settings, folder, strategy):
+  """Trains a ticket; killed at any moment, the same call goes on and ends with the same bits.
 
   Args:
-    model: a wrapped model to logits, made in the scope of `strategy`.
+    model: a model to logits, made in the scope of `strategy`, with the weights to start from; it has the trained ones
+      afterwards, removed ones at exactly zero.
+    mask: the ticket's `Mask`.
     pipeline: the `Pipeline` of training batches.
     evaluation: `tf.data.Dataset` of (images, labels) that every epoch is judged on.
     settings: the run's `Settings`.
@@ -28,21 +36,48 @@ def train(model, pipeline, evaluation, settings, folder, strategy):
   """
   steps, last_epoch = pipeline.steps_per_epoch, settings.stop_epoch or settings.epochs
   with strategy.scope():
-    optimizer = _optimizer(settings, steps)
-    optimizer.build(model.trainable_variables)
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'],
-                  steps_per_execution=settings.steps_per_execution, jit_compile=settings.jit)
-    checkpoints = Checkpoints(folder / 'checkpoints', model, optimizer)
+    trained, wrapped, optimizer = _prepared(model, mask, settings, steps, strategy)
+    checkpoints = Checkpoints(folder / 'checkpoints', wrapped, optimizer)
     first_epoch = checkpoints.restore()
   log = callbacks.MetricsLog(folder / 'metrics.jsonl', first_epoch, {
       'loss': 'loss', 'accuracy': 'accuracy', 'val_loss': 'evaluation_loss', 'val_accuracy': 'evaluation_accuracy'})
   if first_epoch < last_epoch:
-    model.fit(
+    wrapped.fit(
         strategy.distribute_datasets_from_function(
             functools.partial(_shares, pipeline, first_epoch * steps, last_epoch * steps)),
         validation_data=evaluation, epochs=last_epoch, initial_epoch=first_epoch, steps_per_epoch=steps,
         callbacks=_callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps), verbose=0)
+  model.set_weights(trained.get_weights())
   return log.lines
+
+
+def _prepared(model, mask, settings, steps, strategy):
+  """Returns (network, the same wrapped and compiled, optimizer) with the weights of `model` and nothing of before."""
+  key = (_training_settings(settings), steps, id(strategy), model.name,
+         tuple(tuple(weight.shape) for weight in model.weights))
+  if key not in _compiled:
+    optimizer = _optimizer(settings, steps)
+    wrapped = sparse.wrap(model, mask)
+    optimizer.build(wrapped.trainable_variables)
+    wrapped.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'],
+                    steps_per_execution=settings.steps_per_execution, jit_compile=settings.jit)
+    _compiled.clear()
+    _compiled[key] = model, wrapped, optimizer, [variable.numpy() for variable in optimizer.variables]
+  trained, wrapped, optimizer, start = _compiled[key]
+  if settings.mixed_precision == 'float16':  # Keras keeps the loss scale where it cannot be set back.
+    _compiled.clear()
+  trained.set_weights(model.get_weights())
+  sparse.set_mask(wrapped, mask)
+  for variable, value in zip(optimizer.variables, start):
+    variable.assign(value)
+  return trained, wrapped, optimizer
+
+
+def _training_settings(settings):
+  # All that can change a step; what a ticket is and which data it meets are no part of the graph.
+  others = ('pruner', 'ratio', 'seed', 'trained_on', 'stop_epoch')
+  return tuple(getattr(settings, field.name) for field in dataclasses.fields(settings)
+               if field.metadata['identity'] and not field.metadata['pruning'] and field.name not in others)
 
 
 def _optimizer(settings, steps_per_epoch):
@@ -63,7 +98,7 @@ def _shares(pipeline, first_step, last_step, context):
 
 def _callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps):
   # The metrics are written before the checkpoint: a run killed between the two repeats the epoch.
-  made = [log, callbacks.SaveCheckpoint(checkpoints)]
+  made = [log, callbacks.SaveCheckpoint(checkpoints, last_epoch, settings.checkpoint_seconds)]
   if settings.tensorboard:
     made.append(sparse.summaries(folder / 'tensorboard'))
   if settings.progress:

@@ -31,10 +31,19 @@ def make_strategy(name='auto', replicas=0):
   return _MAKERS[name](kind, replicas)
 
 
+def describe(strategy):
+  """Returns the devices of a strategy that `make_strategy` made, in words."""
+  if not tf.distribute.has_strategy() and strategy is tf.distribute.get_strategy():
+    return tf.config.list_logical_devices()[-1].name
+  return ', '.join(strategy.extended.worker_devices)
+
+
 def _one_device(kind, replicas):
+  del kind
   if replicas > 1:
     raise UsageError(f'--replicas={replicas}: --strategy=one_device has 1; use --strategy=mirrored')
-  return tf.distribute.OneDeviceStrategy(f'/{kind}:0')
+  # Not OneDeviceStrategy, which makes a new iterator over devices for every epoch and every evaluation.
+  return tf.distribute.get_strategy()
 
 
 def _mirrored(kind, replicas):

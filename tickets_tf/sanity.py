@@ -1,0 +1,326 @@
+"""The sanity check of pruning rules: original against checked tickets over seeds, and a verdict on each check."""
+
+import dataclasses
+import hashlib
+import pathlib
+import shlex
+import time
+
+import numpy as np
+
+from tickets_tf import lineage
+from tickets_tf import registry
+from tickets_tf import statistics
+from tickets_tf import sweep
+from tickets_tf.errors import UsageError
+from tickets_tf.settings import Settings
+
+FORMAT = 1
+# What can be asked of a mask whose making is not known.
+_OF_A_MASK = ('rearrange', 'shuffle_weights', 'reinitialise')
+# What the planted controls must come out as: a rule that looks at nothing, and one that uses what it sees.
+_CONTROLS = {('random', 'random_labels'): statistics.INSENSITIVE, ('random', 'random_pixels'): statistics.INSENSITIVE,
+             ('random', 'half_dataset'): statistics.INSENSITIVE, ('random', 'rearrange'): statistics.INSENSITIVE,
+             ('lr_rewinding', 'rearrange'): statistics.SENSITIVE}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What is to be judged, and how.
+
+  Attributes:
+    base: `Settings` of everything that the tickets share; its seed is the first.
+    pruners: names of rules, or `package.module:name` of scores.
+    ratios: pruning ratios.
+    checks: names of checks; empty: all that the rule allows.
+    seeds: number of seeds, or None: as many as are needed to decide, up to `max_seeds`.
+    max_seeds: the most seeds where `seeds` is None.
+    margin: differences below this many percent points count as none.
+    alpha: family-wise error rate of the verdicts.
+    controls: whether to judge the two planted controls, at the highest ratio.
+    minutes: budget of the runs; 0 for none.
+    parallel: runs to make at a time.
+  """
+  base: Settings = Settings()
+  pruners: tuple = ('random',)
+  ratios: tuple = (0.95,)
+  checks: tuple = ()
+  seeds: int | None = 5
+  max_seeds: int = 20
+  margin: float = 0.5
+  alpha: float = 0.05
+  controls: bool = False
+  minutes: float = 0.0
+  parallel: int = 1
+
+  def __post_init__(self):
+    if self.seeds is not None and self.seeds < 1:
+      raise UsageError(f'--seeds={self.seeds}: expected a number of at least 1, or auto')
+    if self.seeds is None and self.max_seeds < statistics.MINIMUM:
+      raise UsageError(f'--max_seeds={self.max_seeds}: expected at least {statistics.MINIMUM}')
+    for name in ('pruners', 'ratios'):
+      if not getattr(self, name):
+        raise UsageError(f'--{name}: expected at least one')
+
+  def looks(self):
+    """Returns the numbers of seeds at which the verdicts are drawn, a rising list."""
+    return [self.seeds] if self.seeds is not None else statistics.look_sizes(self.max_seeds)
+
+  def levels(self):
+    """Returns the error rate to spend at each look."""
+    return statistics.nominal_levels(self.looks(), self.alpha) if self.seeds is None else [self.alpha]
+
+  def folder(self):
+    """Returns the path of the folder that the report goes to where none is named."""
+    digest = hashlib.sha256(self.command().encode()).hexdigest()[:8]
+    name = '-'.join(['sanity', self.base.dataset, *self.pruners[:3], *(['more'] if self.pruners[3:] else []), digest])
+    return pathlib.Path(self.base.output_dir).expanduser() / name.replace(':', '.')
+
+  def command(self):
+    """Returns the command that makes the same judgements."""
+    shown = {'pruners': ','.join(self.pruners), 'ratios': ','.join(f'{ratio:g}' for ratio in self.ratios),
+             'checks': ','.join(self.checks), 'seeds': self.seeds or 'auto'}
+    changed = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+               if field.name not in (*shown, 'base') and getattr(self, field.name) != field.default}
+    flags = {**shown, **changed, **self.base.identity()}
+    for name in ('pruner', 'ratio', 'check'):
+      flags.pop(name, None)
+    return 'bin/sanity_check ' + ' '.join(_flag(name, value) for name, value in flags.items() if value != '')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Question:
+  """Does this rule, at this ratio, use what this check takes away?"""
+  rule: Settings
+  check: str
+
+  def original(self, seed):
+    """Returns the settings of the original's run."""
+    return dataclasses.replace(self.rule, seed=seed)
+
+  def checked(self, seed):
+    """Returns the settings of the checked run."""
+    return dataclasses.replace(self.rule, seed=seed, check=self.check)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Judgement:
+  """What one look has made of a question: the runs that it compared, by seed, and what came out."""
+  originals: dict
+  checked: dict
+  comparison: statistics.Comparison
+  verdict: statistics.Verdict
+
+
+@dataclasses.dataclass
+class _Family:
+  """Questions whose error rate is held together, and their judgements so far."""
+  questions: list
+  judgements: dict = dataclasses.field(default_factory=dict)
+
+  def undecided(self):
+    """Returns the questions that have no verdict yet."""
+    return [question for question in self.questions if question not in self.judgements
+            or self.judgements[question].verdict.outcome == statistics.UNDECIDED]
+
+  def look(self, seeds, outcome, level, margin):
+    """Judges what is undecided by the runs that are done."""
+    pairs = {}
+    for question in self.undecided():
+      both = [(seed, outcome.record(question.original(seed)), outcome.record(question.checked(seed))) for seed in seeds]
+      both = [(seed, one, other) for seed, one, other in both if one and other]
+      if both:
+        pairs[question] = ({seed: one for seed, one, _ in both}, {seed: other for seed, _, other in both})
+    comparisons = [_compare(*records, margin) for records in pairs.values()]
+    verdicts = statistics.judge(comparisons, level, family=len(self.questions)) if comparisons else []
+    for (question, records), comparison, verdict in zip(pairs.items(), comparisons, verdicts):
+      self.judgements[question] = _Judgement(*records, comparison, verdict)
+
+
+def sanity_check(plan, say=print, progress=True):
+  """Judges pruning rules.
+
+  Args:
+    plan: the `Plan`.
+    say: takes lines for the user.
+    progress: whether to show a bar over the runs.
+
+  Returns:
+    The verdicts, a dictionary of JSON values: what `verdicts.json` holds and `tickets_tf.report` shows.
+
+  Raises:
+    UsageError: for settings that cannot be used.
+  """
+  asked, controls = _Family(_questions(plan)), _Family(_controls(plan))
+  end = time.monotonic() + 60 * plan.minutes
+  for done, (size, level) in enumerate(zip(plan.looks(), plan.levels()), start=1):
+    seeds = range(plan.base.seed, plan.base.seed + size)
+    minutes = max((end - time.monotonic()) / 60, 0.01) if plan.minutes else 0.0
+    outcome = sweep.run_all(_runs(plan, dict.fromkeys([*controls.undecided(), *asked.undecided()]), seeds),
+                            plan.parallel, minutes, say, progress)
+    for family in (asked, controls):
+      family.look(seeds, outcome, level, plan.margin)
+    if outcome.stopped or not asked.undecided() + controls.undecided():
+      break
+  return _verdicts(plan, asked, controls, outcome, seeds, done)
+
+
+def _questions(plan):
+  found = []
+  for pruner in plan.pruners:
+    for ratio in plan.ratios:
+      rule = dataclasses.replace(plan.base, pruner=pruner, ratio=ratio, check='')
+      if not rule.rule().prunes:
+        raise UsageError(f'--pruner={pruner}: it removes nothing that could be judged')
+      found += [_Question(rule, check) for check in plan.checks or _checks_for(rule)]
+  for question in found:
+    lineage.canonical(question.checked(plan.base.seed))
+  return found
+
+
+def _checks_for(rule):
+  if rule.rule().given:
+    return list(_OF_A_MASK)
+  # A name that stands for the same check as an earlier one would be asked twice.
+  return list({id(registry.CHECKS.get(name)): name for name in reversed(registry.CHECKS.names())}.values())[::-1]
+
+
+def _controls(plan):
+  if not plan.controls:
+    return []
+  ratio = max(plan.ratios)
+  plain = dataclasses.replace(plan.base, ratio=ratio, check='', mask='', **{
+      field.name: field.default for field in dataclasses.fields(plan.base)
+      if field.metadata['pruning'] and field.name != 'samples_per_class'})
+  return [_Question(dataclasses.replace(plain, pruner=pruner), check) for pruner, check in _CONTROLS]
+
+
+def _runs(plan, questions, seeds):
+  # Seed by seed: whenever the work is stopped, most questions have their first seeds.
+  runs = []
+  for seed in seeds:
+    runs.append(_dense(plan, seed))
+    for question in questions:
+      runs += [question.original(seed), question.checked(seed)]
+  return runs
+
+
+def _dense(plan, seed):
+  return dataclasses.replace(plan.base, pruner='dense', mask='', check='', seed=seed)
+
+
+def _compare(originals, checked, margin):
+  test_images = next(iter(originals.values()))['dataset']['test']
+  return statistics.compare([100 * record['final_accuracy'] for record in originals.values()],
+                            [100 * record['final_accuracy'] for record in checked.values()], margin,
+                            resolution=100 / test_images)
+
+
+def _verdicts(plan, asked, controls, outcome, seeds, done):
+  told = [_told(question, asked) for question in asked.judgements]
+  planted = [{**_told(question, controls), 'control': _CONTROLS[question.rule.pruner, question.check]}
+             for question in controls.judgements]
+  dense = [record for record in (outcome.record(_dense(plan, seed)) for seed in seeds) if record]
+  originals = {question.rule: judgement.originals for question, judgement in asked.judgements.items()}
+  records = [*dense, *(record for by_seed in originals.values() for record in by_seed.values())]
+  return {
+      'format': FORMAT,
+      'command': plan.command(),
+      'commit': records[0]['environment']['commit'] if records else None,
+      'environment': records[0]['environment'] if records else {},
+      'settings': dataclasses.asdict(plan.base),
+      'margin': plan.margin,
+      'alpha': plan.alpha,
+      'resolution': 100 / records[0]['dataset']['test'] if records else None,
+      'seeds': list(seeds),
+      'looks': None if plan.seeds is not None else {'kind': 'pocock', 'sizes': plan.looks(), 'levels': plan.levels(),
+                                                    'done': done},
+      'stopped': _stopped(plan, asked, controls, outcome),
+      'failures': [f'{run.run_name()}: {problem}' for run, problem in outcome.failures.items()],
+      'controls': _controls_told(planted, len(told), controls) if plan.controls else None,
+      'dense': _described([100 * record['final_accuracy'] for record in dense]),
+      'judgements': told + planted,
+      'keep_ratios': [_keep_ratios(rule, list(by_seed.values())) for rule, by_seed in originals.items()],
+  }
+
+
+def _told(question, family):
+  judgement = family.judgements[question]
+  comparison, verdict = judgement.comparison, judgement.verdict
+  check = registry.CHECKS.get(question.check)
+  # What an undecided question would take is asked at the strictest level that it may have to meet.
+  forecast = (statistics.seeds_to_decide(comparison, verdict.level) if verdict.outcome == statistics.UNDECIDED else None)
+  originals, checked = list(judgement.originals.values()), list(judgement.checked.values())
+  return {
+      'rule': question.rule.pruner,
+      'allocation': question.rule.rule().allocation,
+      'ratio': question.rule.ratio,
+      'check': question.check,
+      'question': check.question,
+      'verdict': verdict.outcome,
+      'passes': {statistics.SENSITIVE: True, statistics.INSENSITIVE: False}.get(verdict.outcome),
+      'sentence': _sentence(question.rule.pruner, check, comparison, verdict, forecast),
+      'seeds': list(judgement.originals),
+      'original': _described([100 * record['final_accuracy'] for record in originals]),
+      'checked': _described([100 * record['final_accuracy'] for record in checked]),
+      'difference': {'mean': comparison.drop, 'deviation': comparison.deviation,
+                     'interval': comparison.interval and list(comparison.interval)},
+      'p_equivalent': verdict.p_equivalent,
+      'p_drop': verdict.p_drop,
+      'forecast': forecast and dataclasses.asdict(forecast),
+      'proofs': [record['proof'] for record in checked],
+      'collapsed': [not (one['collapse']['connected'] and other['collapse']['connected'])
+                    for one, other in zip(originals, checked)],
+  }
+
+
+def _sentence(rule, check, comparison, verdict, forecast):
+  if verdict.outcome == statistics.INSENSITIVE:
+    return f'{rule} keeps its accuracy when {check.change}: it does not use {check.subject}'
+  if verdict.outcome == statistics.SENSITIVE:
+    return f'{rule} loses {comparison.drop:.2f} points when {check.change}: it uses {check.subject}'
+  if forecast:
+    more = f'about {forecast.seeds} seeds would tell'
+  elif comparison.n < statistics.MINIMUM:
+    more = f'fewer than {statistics.MINIMUM} seeds tell nothing'
+  elif comparison.drop <= -comparison.margin:
+    more = 'the checked ticket is the better one, for which there is no verdict'
+  else:
+    more = 'no reasonable number of seeds would tell'
+  return f'not decided whether {rule} uses {check.subject}: {more}'
+
+
+def _stopped(plan, asked, controls, outcome):
+  missing = [question for family in (asked, controls) for question in family.questions
+             if question not in family.judgements]
+  undecided = len(asked.undecided())
+  if not outcome.stopped and not missing:
+    return None
+  why = f'the budget of {plan.minutes:g} minutes was spent' if outcome.stopped else 'some runs failed'
+  named = ', '.join(f'{question.rule.pruner} at {question.rule.ratio:g}: {question.check}' for question in missing)
+  return f'{why}; {undecided} judgements are undecided' + (f'; without any pair of runs: {named}' if missing else '')
+
+
+def _controls_told(planted, first, controls):
+  findings = [f'{each["rule"]}, {each["check"]}: {each["verdict"]}, must be {each["control"]}' for each in planted]
+  wrong = any(each['verdict'] not in (each['control'], statistics.UNDECIDED) for each in planted)
+  right = all(each['verdict'] == each['control'] for each in planted) and len(planted) == len(controls.questions)
+  return {'passed': False if wrong else True if right else None, 'findings': findings,
+          'judgements': list(range(first, first + len(planted)))}
+
+
+def _described(accuracies):
+  if not accuracies:
+    return None
+  return {'accuracies': [round(each, 6) for each in accuracies], 'mean': float(np.mean(accuracies)),
+          'deviation': float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None}
+
+
+def _keep_ratios(rule, records):
+  ratios = [[layer['kept'] / layer['weights'] for layer in record['layers']] for record in records]
+  return {'rule': rule.pruner, 'allocation': rule.rule().allocation, 'ratio': rule.ratio, 'layers': [layer['name'] for layer in records[0]['layers']],
+          'original': np.mean(ratios, axis=0).round(6).tolist()}
+
+
+def _flag(name, value):
+  return f'--{name}' if value is True else f'--no{name}' if value is False else f'--{name}={shlex.quote(str(value))}'

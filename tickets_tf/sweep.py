@@ -1,0 +1,188 @@
+"""Many runs, shared work once: in order, one after another or side by side, within a budget of minutes."""
+
+import concurrent.futures
+import dataclasses
+import multiprocessing
+import os
+import time
+
+import tqdm
+
+from tickets_tf import lineage
+from tickets_tf import records
+from tickets_tf import settings as settings_module
+from tickets_tf.errors import TicketsError
+from tickets_tf.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+  """What became of the runs of a sweep.
+
+  Attributes:
+    records: canonical `Settings` -> record, of the runs that are done.
+    failures: canonical `Settings` -> one line, of those that failed.
+    stopped: whether the budget ended before the last run.
+  """
+  records: dict
+  failures: dict
+  stopped: bool
+
+  def record(self, settings):
+    """Returns the record of a run, or None where it is not done."""
+    return self.records.get(lineage.canonical(settings))
+
+
+def run_all(runs, parallel=1, minutes=0.0, say=print, progress=True):
+  """Makes runs in the order given, which is the order of importance, each after those that it needs.
+
+  Killed at any moment, the same call goes on. At the end of the budget the runs at work are stopped; they go on from
+  their last checkpoint when they are called again.
+
+  Args:
+    runs: sequence of `Settings`.
+    parallel: how many to make at a time, each in a process of its own where it is more than one.
+    minutes: budget; 0 for none.
+    say: takes lines for the user.
+    progress: whether to show a bar.
+
+  Returns:
+    The `Outcome`, of the runs given and those that they need.
+
+  Raises:
+    UsageError: for settings that cannot be used, before anything is made.
+  """
+  order = _with_needed(runs)
+  deadline = time.monotonic() + 60 * minutes if minutes else None
+  done = {run: records.read(run.folder()) for run in order if (run.folder() / records.NAME).exists()}
+  say(f'{len(order)} runs, {len(done)} of them done already')
+  failures, stopped = {}, False
+  left = [run for run in order if run not in done]
+  make = _one_by_one if parallel == 1 and not minutes else _side_by_side
+  with tqdm.tqdm(total=len(left), unit='run', disable=not progress, dynamic_ncols=True) as bar:
+    try:
+      for run, problem in make(left, set(done), parallel, deadline):
+        bar.set_postfix_str(run.run_name())
+        bar.update()
+        if problem:
+          failures[run] = problem
+          bar.write(f'{run.run_name()}: {problem}')
+        else:
+          done[run] = records.read(run.folder())
+    except _OutOfTime:
+      stopped = True
+  return Outcome(done, failures, stopped)
+
+
+class _OutOfTime(Exception):
+  pass
+
+
+def _with_needed(runs):
+  """Returns the canonical runs and, each before the first that needs it, those that they need; none twice."""
+  order = {}
+
+  def add(run):
+    run = lineage.canonical(run)
+    if run not in order:
+      for other in _needed(run):
+        add(other)
+      order[run] = None
+
+  for run in runs:
+    add(run)
+  return list(order)
+
+
+def _needed(run):
+  # A checked ticket needs no more of the original than its ticket, but the original is what it is compared with.
+  if run.check and not lineage.data_check(run):
+    return [*lineage.needed(run), lineage.canonical(lineage.original(run))]
+  return lineage.needed(run)
+
+
+def _one_by_one(left, done, parallel, deadline):
+  del parallel, deadline
+  failed = set()
+  for run in left:
+    problem = _unmet(run, failed) or _make(run)
+    if problem:
+      failed.add(run)
+    yield run, problem
+    done.add(run)
+
+
+def _side_by_side(left, done, parallel, deadline):
+  """As `_one_by_one`, in processes that start afresh after some runs, so that what TensorFlow keeps is given back."""
+  left, failed, working = list(left), set(), {}
+  context = multiprocessing.get_context('spawn')
+  pool = concurrent.futures.ProcessPoolExecutor(parallel, context, _quietly, max_tasks_per_child=40)
+  try:
+    while left or working:
+      for run in [run for run in left if _unmet(run, failed)]:
+        left.remove(run)
+        failed.add(run)
+        yield run, _unmet(run, failed)
+      ready = [run for run in left if set(_needed(run)) <= done]
+      for run in ready[:parallel - len(working)]:
+        left.remove(run)
+        working[pool.submit(_make, run)] = run
+      remaining = max(deadline - time.monotonic(), 0) if deadline else None
+      ended, _ = concurrent.futures.wait(working, remaining, concurrent.futures.FIRST_COMPLETED)
+      if not ended and working:
+        raise _OutOfTime
+      for future in ended:
+        run = working.pop(future)
+        problem = future.result()
+        (failed if problem else done).add(run)
+        yield run, problem
+  finally:
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in multiprocessing.active_children():
+      process.kill()
+
+
+def _unmet(run, failed):
+  for other in _needed(run):
+    if other in failed:
+      return f'not made, since it needs {other.run_name()}, which failed'
+  return ''
+
+
+def _make(run):
+  """Makes a run; returns the empty string, or in one line why it could not be made."""
+  # Here, since whoever only plans or reports needs no TensorFlow.
+  from tickets_tf import run as run_module
+  try:
+    run_module.train(run, say=lambda line: None)
+  except TicketsError as error:
+    return ' '.join(str(error).split())
+  return ''
+
+
+def _quietly():
+  os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+  os.environ.setdefault('TF_FORCE_GPU_ALLOW_GROWTH', 'true')  # Several processes share a device's memory.
+  with open(os.devnull, 'w') as nothing:
+    os.dup2(nothing.fileno(), 2)
+
+
+def grid(base, **values):
+  """Returns the settings of every combination of values, the first name varying slowest.
+
+  Args:
+    base: `Settings` of all that does not vary.
+    **values: field name -> list of values.
+
+  Returns:
+    A list of `Settings`.
+
+  Raises:
+    UsageError: where a combination cannot be.
+  """
+  combinations = [base]
+  for name, choices in values.items():
+    if name not in {field.name for field in dataclasses.fields(settings_module.Settings)}:
+      raise UsageError(f'{name}: no such setting')
+    combinations = [dataclasses.replace(one, **{name: choice}) for one in combinations for choice in choices]
+  return combinations
