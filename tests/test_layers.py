@@ -10,7 +10,7 @@ import tickets_tf
 PACKAGE = pathlib.Path(tickets_tf.__file__).parent
 # A module imports only from the rows above its own, or from its own package.
 LAYERS = (
-    ('errors', 'seeds', 'kernels'),
+    ('errors', 'seeds', 'kernels', 'notes'),
     ('files', 'registry'),
     ('rules',),
     ('settings', 'command'),
@@ -19,7 +19,7 @@ LAYERS = (
     ('data', 'models', 'report'),
     ('scores', 'sparse', 'checkpoints', 'checks', 'environment'),
     ('tickets', 'training', 'evaluation', 'export'),
-    ('finding', 'benchmark'),
+    ('finding', 'benchmark', 'benchmarks', 'predict'),
     ('run',),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from tickets_tf import data
+from tickets_tf import notes
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 
@@ -56,14 +57,19 @@ def predict(ticket, paths, top=1, broken=print):
     most probable class first.
   """
   for start in range(0, len(paths), _BATCH):
-    read, images = [], []
-    for path in paths[start:start + _BATCH]:
-      try:
-        images.append(data.load_image(path, ticket.image_shape))
-        read.append(path)
-      except TicketsError as error:
-        broken(error)
-    for path, probabilities in zip(read, ticket.predict(np.stack(images)) if images else ()):
+    images = _read(paths[start:start + _BATCH], ticket.image_shape, broken)
+    for path, probabilities in zip(images, ticket.predict(np.stack(list(images.values()))) if images else ()):
       order = np.argsort(-probabilities, kind='stable')[:top]
       yield {'image': path, 'classes': [{'class': ticket.class_names[index], 'probability': float(probabilities[index])}
                                         for index in order]}
+
+
+def _read(paths, shape, broken):
+  images = {}
+  with notes.dropped():  # The JPEG library talks about broken images in words of its own.
+    for path in paths:
+      try:
+        images[path] = data.load_image(path, shape)
+      except TicketsError as error:
+        broken(error)
+  return images

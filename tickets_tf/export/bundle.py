@@ -103,8 +103,10 @@ def export_saved_model(folder, output=None, options=Options(), say=print):
   output = _free(output or folder.absolute().parent / 'export')
   if output in folder.absolute().parents:
     raise UsageError(f'--output={output}: holds the SavedModel that is to be exported')
-  description = saved_model.LoadedTicket(folder).description
-  dataset = _dataset(description['settings'], options)
+  ticket = saved_model.LoadedTicket(folder)
+  if 'float_images' not in ticket.signatures:
+    raise UsageError(f'--saved_model={folder}: an earlier version wrote it, without what a TFLite file needs; use --run')
+  dataset = _dataset(ticket.description['settings'], options)
   return _bundle(lambda path: shutil.copytree(folder, path), dataset, output, options, say)
 
 

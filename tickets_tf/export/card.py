@@ -10,20 +10,16 @@ _TEMPLATES = jinja2.Environment(loader=jinja2.PackageLoader('tickets_tf.export')
 
 
 def table(report):
-  """Returns the TFLite files of an export and what was measured of each, as text with one line a file.
+  """Returns what an export wrote and what was measured of it, as text: a line for each TFLite file, and a last one.
 
   Args:
     report: what is in `export.json`.
   """
-  return pd.DataFrame(_rows(report)).to_string(index=False)
-
-
-def summary(report):
-  """Returns the line that ends an export: how good the SavedModel is, and which TFLite file is the best."""
-  line = (f'SavedModel: {report["saved_model"]["bytes"]:,} bytes, test accuracy {report["saved_model"]["accuracy"]:.2%}')
-  if not report['best']:
-    return line
-  return f'{line}; smallest TFLite file within {report["tolerance"]:g} points of it: {report["best"]}'
+  last = f'SavedModel: {report["saved_model"]["bytes"]:,} bytes, test accuracy {report["saved_model"]["accuracy"]:.2%}'
+  if not report['tflite']:
+    return last
+  return (f'{pd.DataFrame(_rows(report)).to_string(index=False)}\n{last}; '
+          f'smallest TFLite file within {report["tolerance"]:g} points of it: {report["best"]}')
 
 
 def model_card(description, report):
@@ -61,6 +57,7 @@ def _rows(report):
 
 
 def _of_limit(row, report):
+  # The limit is that of float32 weights.
   if 'float32' not in row['file'] or not report['limit_bytes']:
     return '-'
-  return f'{row["bytes"] / report["limit_bytes"]:.2f}'
+  return ', gzipped '.join(f'{row[key] / report["limit_bytes"]:.2f}' for key in ('bytes', 'gzip_bytes'))

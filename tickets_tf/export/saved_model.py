@@ -55,7 +55,8 @@ def export_saved_model(model, dataset, folder, extra):
       with _quiet():
         archive.write_out(str(temporary))
     except tf.errors.OpError as error:
-      raise TicketsError(f'{folder}: cannot be written: {str(error).splitlines()[0]}') from error
+      # TensorFlow puts the operation and the name of a part of a file before what happened.
+      raise TicketsError(f'{folder}: cannot be written: {str(error).splitlines()[0].rpartition("; ")[2]}') from error
     (temporary / _EXTRA).parent.mkdir()
     records.write_json(temporary / _EXTRA, {
         'class_names': list(dataset.class_names),
@@ -94,7 +95,7 @@ class LoadedTicket(ticket.Classifier):
     super().__init__(records.read_json(pathlib.Path(folder) / _EXTRA))
     try:
       self._model = tf.saved_model.load(str(folder))
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+    except (OSError, ValueError, KeyError, IndexError, tf.errors.OpError) as error:
       raise TicketsError(f'{folder}: cannot be loaded as a SavedModel: {str(error).splitlines()[0]}') from error
     self.signatures = dict(self._model.signatures)
 

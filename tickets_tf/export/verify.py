@@ -10,7 +10,7 @@ from tickets_tf.export import flatbuffer
 from tickets_tf.export import lite
 
 _BATCH = 100  # images per call
-_INVOCATIONS = 5  # in a row per measurement
+_MEASUREMENT = 0.02  # seconds at least, over as many inferences in a row as that takes
 
 
 class Verifier:
@@ -82,14 +82,15 @@ def latency(content, dense, image, rounds):
     for program in programs:
       program.prepare(image)
       program.invoke()  # the first decompresses the weights
-    seconds = np.array([[_seconds(program) for program in programs] for _ in range(rounds)])
+    inferences = [1 + int(_MEASUREMENT / _seconds(program, 1)) for program in programs]
+    seconds = np.array([[_seconds(*each) for each in zip(programs, inferences)] for _ in range(rounds)])
     found.append({'threads': threads, 'milliseconds': 1000 * float(np.median(seconds[:, 1])),
                   'over_dense': float(np.median(seconds[:, 1] / seconds[:, 0]))})
   return found
 
 
-def _seconds(program):
+def _seconds(program, inferences):
   start = time.perf_counter()
-  for _ in range(_INVOCATIONS):
+  for _ in range(inferences):
     program.invoke()
-  return (time.perf_counter() - start) / _INVOCATIONS
+  return (time.perf_counter() - start) / inferences
