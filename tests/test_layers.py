@@ -10,8 +10,8 @@ import tickets_tf
 PACKAGE = pathlib.Path(tickets_tf.__file__).parent
 # A module imports only from the rows above its own, or from its own package.
 LAYERS = (
-    ('errors', 'seeds', 'kernels', 'notes'),
-    ('files', 'registry'),
+    ('errors', 'seeds', 'kernels'),
+    ('exchange', 'files', 'registry', 'notes'),
     ('rules',),
     ('settings', 'command'),
     ('masks', 'records', 'lineage'),
@@ -21,6 +21,8 @@ LAYERS = (
     ('tickets', 'training', 'evaluation', 'export'),
     ('finding', 'benchmark', 'benchmarks', 'predict'),
     ('run',),
+    ('sweep',),
+    ('sanity',),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WITHOUT_TENSORFLOW = {name for names in LAYERS[:6] for name in names} | {'report'}

@@ -14,7 +14,7 @@ from tickets_tf import training
 from tickets_tf.errors import UsageError
 
 TINY = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=3, ratio=0.8,
-                           progress=False, tensorboard=False)
+                           progress=False, tensorboard=False, checkpoint_seconds=0)
 
 
 def quiet(line):
@@ -45,7 +45,7 @@ def test_what_a_run_leaves(unbroken):
   settings, record = unbroken
   folder = settings.folder()
   assert {path.name for path in folder.iterdir()} == {
-      '.lock', 'settings.json', 'environment.json', 'initial.weights.h5', 'mask.npz', 'metrics.jsonl',
+      '.lock', 'settings.json', 'environment.json', 'start.weights.h5', 'proof.json', 'mask.npz', 'metrics.jsonl',
       'final.weights.h5', 'ticket', 'record.json'}
   assert record == records.read(folder)
   assert record['settings'] == dataclasses.asdict(settings) == records.read_json(folder / 'settings.json')
@@ -84,9 +84,9 @@ def test_the_initial_weights_are_dense_and_those_of_the_seed(unbroken, tmp_path)
   other, again = tiny(tmp_path, epochs=1), tiny(tmp_path, epochs=1, seed=1)
   for each in (other, again):
     run.train(each, quiet)
-  initial = weights_of(settings, 'initial.weights.h5')
-  assert_same_bits(initial, weights_of(other, 'initial.weights.h5'))
-  differ = [path for path, value in weights_of(again, 'initial.weights.h5').items()
+  initial = weights_of(settings, 'start.weights.h5')
+  assert_same_bits(initial, weights_of(other, 'start.weights.h5'))
+  differ = [path for path, value in weights_of(again, 'start.weights.h5').items()
             if not np.array_equal(value, initial[path])]
   assert len(differ) == 10, 'every kernel, and nothing else'
 
@@ -99,7 +99,7 @@ def test_the_same_settings_give_the_same_bits(unbroken, tmp_path):
   assert record['mask'] == second['mask'] and record['final_accuracy'] == second['final_accuracy']
   assert weights_of(settings).keys() and not np.array_equal(
       *(next(iter(weights_of(each, name).values())) for each, name in
-        ((settings, 'final.weights.h5'), (settings, 'initial.weights.h5'))))
+        ((settings, 'final.weights.h5'), (settings, 'start.weights.h5'))))
 
 
 @pytest.mark.parametrize('where', ['mask', 'first epoch', 'between metrics and checkpoint', 'after training', 'export'])
@@ -120,10 +120,10 @@ def test_a_run_that_breaks_goes_on_to_the_same_bits(where, unbroken, tmp_path, m
 
   save = run.checkpoints.Checkpoints.save
   with monkeypatch.context() as patch:
-    {'mask': lambda: patch.setattr(run.tickets, 'find_ticket', breaks),
+    {'mask': lambda: patch.setattr(run.finding.tickets, 'find_ticket', breaks),
      'first epoch': lambda: patch.setattr(training.callbacks.MetricsLog, 'on_epoch_end', breaks),
      'between metrics and checkpoint': lambda: patch.setattr(run.checkpoints.Checkpoints, 'save', breaks_at_the_second),
-     'after training': lambda: patch.setattr(run.sparse, 'strip', breaks),
+     'after training': lambda: patch.setattr(run.evaluation, 'accuracy', breaks),
      'export': lambda: patch.setattr(run.records, 'write', breaks)}[where]()
     with pytest.raises(Broken):
       run.train(tiny(tmp_path), quiet)
@@ -137,7 +137,7 @@ def test_a_run_that_breaks_goes_on_to_the_same_bits(where, unbroken, tmp_path, m
 
 def test_a_finished_run_is_found(unbroken, monkeypatch):
   settings, record = unbroken
-  monkeypatch.setattr(run.data, 'load_dataset', None)
+  monkeypatch.setattr(run, '_load_dataset', None)
   said = []
   assert run.train(settings, said.append) == record
   assert said == [f'{settings.folder()}: already done']
@@ -204,10 +204,38 @@ def test_evaluate_agrees(unbroken):
 
 def test_a_damaged_checkpoint_is_named(tmp_path, monkeypatch):
   with monkeypatch.context() as patch:
-    patch.setattr(run.sparse, 'strip', lambda model: 1 / 0)
+    patch.setattr(run.evaluation, 'accuracy', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
       run.train(tiny(tmp_path, epochs=1), quiet)
   for path in (tiny(tmp_path, epochs=1).folder() / 'checkpoints').glob('*.data*'):
     path.write_bytes(path.read_bytes()[:100])
   with pytest.raises(tickets_tf.errors.TicketsError, match='checkpoints.*cannot be restored'):
     run.train(tiny(tmp_path, epochs=1), quiet)
+
+
+def test_what_is_on_a_path_is_in_the_record(unbroken):
+  settings, record = unbroken
+  mask = masks.load(settings.folder() / 'mask.npz')
+  expected = tickets_tf.models.collapse(tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=4), mask)
+  assert record['collapse'] == expected
+  assert expected['connected'] and 0.8 <= expected['effective_sparsity'] < 1
+
+
+def test_a_collapsed_ticket_is_trained_or_refused(tmp_path, monkeypatch):
+  collapsed, said, warned = tiny(tmp_path, epochs=1, ratio=0.999, allocation='uniform'), [], []
+  monkeypatch.setattr(run.logging, 'warning', lambda message, *values: warned.append(message % values))
+  with pytest.raises(tickets_tf.errors.TicketsError, match='has collapsed: no path .* layers that kept nothing: conv1, '):
+    run.train(dataclasses.replace(collapsed, on_collapse='fail'), said.append)
+  assert not (collapsed.folder() / 'metrics.jsonl').exists()
+  units = 'units are on no path from input to output (conv1 4, '
+  assert any(units in line and 'effective sparsity 1.0000' in line for line in said)
+  record = run.train(collapsed, said.append)
+  assert warned[-1].startswith('the ticket has collapsed: no path')
+  collapse = record['collapse']
+  assert 'conv1' in collapse['empty_layers'] and collapse['connected'] is False and collapse['effective_kept'] == 0
+
+
+def test_a_ticket_in_one_piece_is_not_refused(tmp_path):
+  said = []
+  run.train(tiny(tmp_path, epochs=1, pruner='dense', on_collapse='fail'), said.append)
+  assert not any('no path' in line for line in said)

@@ -91,3 +91,57 @@ def test_a_score_that_moves_the_network_is_undone(small_model):
   tickets_tf.score_weights(small_model, score)
   for now, old in zip(small_model.get_weights(), before):
     np.testing.assert_array_equal(now, old)
+
+
+def rounds_of(score, rounds, **changes):
+  return rules.Rule(score, 'global', rounds=rounds, **changes)
+
+
+def test_one_round_and_many_of_a_score_that_stays_are_the_same(small_model):
+  once = tickets_tf.find_ticket(small_model, rounds_of('magnitude', 1), 0.9).mask
+  assert tickets_tf.find_ticket(small_model, rounds_of('magnitude', 7), 0.9).mask == once
+
+
+def test_weights_once_removed_stay_out(small_model, small_batch, monkeypatch):
+  found = []
+  keep = tickets_tf.tickets._keep
+  monkeypatch.setattr(tickets_tf.tickets, '_keep', lambda *args: found.append(keep(*args)) or found[-1])
+  ticket = tickets_tf.find_ticket(small_model, rounds_of('snip', 4), 0.95, *small_batch)
+  size = found[0].size
+  assert [mask.kept for mask in found] == [int(size * (1 - ratio)) for ratio in rules.round_ratios(0.95, 4)]
+  for before, after in zip(found, found[1:]):
+    assert not any(np.any(new & ~old) for new, old in zip(after.arrays, before.arrays))
+  assert ticket.mask == found[-1] != tickets_tf.find_ticket(small_model, 'snip', 0.95, *small_batch).mask
+  found.clear()
+  tickets_tf.find_ticket(small_model, rounds_of('snip', 4), 0.95, *small_batch, regrow=True)
+  assert any(np.any(new & ~old) for before, after in zip(found, found[1:])
+             for new, old in zip(after.arrays, before.arrays)), 'some came back'
+  assert found[-1].kept == int(size * (1 - 0.95))
+
+
+def test_a_start_is_what_the_rounds_before_kept(small_model):
+  first = tickets_tf.find_ticket(small_model, 'random', 0.5, seed=1).mask
+  second = tickets_tf.find_ticket(small_model, 'magnitude', 0.8, start=first).mask
+  assert second.kept == int(first.size * (1 - 0.8))
+  assert not any(np.any(new & ~old) for new, old in zip(second.arrays, first.arrays))
+
+
+@pytest.mark.parametrize('allocation', registry.ALLOCATIONS.names())
+def test_rounds_go_with_every_allocation(allocation, small_model):
+  for ratio in (0.5, 0.97):
+    mask = tickets_tf.find_ticket(small_model, rules.Rule('magnitude', allocation, rounds=6), ratio).mask
+    assert mask.kept == int(mask.size * (1 - ratio))
+
+
+def test_an_allocation_that_wants_more_than_is_left_gets_what_there_is(small_model):
+  def alternating(kernels, keep, scores=None, rng=None):
+    # All into the layers from the front, then all from the back.
+    order = kernels if keep > sum(kernel.size for kernel in kernels) / 3 else kernels[::-1]
+    counts = {}
+    for kernel in order:
+      counts[kernel.name] = min(kernel.size, keep)
+      keep -= counts[kernel.name]
+    return [counts[kernel.name] for kernel in kernels]
+
+  mask = tickets_tf.find_ticket(small_model, rules.Rule('magnitude', alternating, rounds=2), 0.9).mask
+  assert mask.kept == int(mask.size * (1 - 0.9))

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import time
 
+from absl import logging
 import tensorflow as tf
 import tf_keras as keras
 
@@ -22,6 +23,7 @@ from tickets_tf import models
 from tickets_tf import records
 from tickets_tf import seeds
 from tickets_tf import training
+from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 
 _EVALUATION_BATCH = 500
@@ -94,7 +96,7 @@ def _do(settings, result, stage, say):
     if locked:
       say(f'{model.name} of width {settings.width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
           f'images, {settings.epochs} epochs, on {training.describe(strategy)}\n{folder}')
-      stage(_Run(settings, folder, strategy, dataset, pipeline, model, data_time.seconds))
+      stage(_Run(settings, folder, strategy, dataset, pipeline, model, data_time.seconds, say))
 
 
 @dataclasses.dataclass
@@ -107,6 +109,7 @@ class _Run:
   pipeline: object
   model: object
   data_seconds: float
+  say: object
 
   def ticket(self):
     """Finds the ticket, or reads back what was found before, and puts its weights into the model."""
@@ -114,13 +117,16 @@ class _Run:
     mask = finding.load_ticket(self.folder, self.model)
     if mask is not None:
       return mask
-    return finding.find_ticket(self.settings, self.folder, self.dataset, self.model, self._fresh)
+    return finding.find_ticket(self.settings, self.folder, self.dataset, self.model, self._fresh,
+                               self.say)
 
   def finish(self):
     """Does the stages that are left, in order; the record is the last."""
     found_on = _keep(self.folder / 'environment.json', environment.describe())
     with _Stopwatch() as find_time:
       mask = self.ticket()
+      collapse = models.collapse(self.model, mask)
+    _report_collapse(collapse, self.settings.on_collapse, self.say)
     epochs = training.train(self.model, mask, self.pipeline, self._evaluation_batches(), self.settings, self.folder,
                             self.strategy)
     with _Stopwatch() as export_time:
@@ -131,7 +137,7 @@ class _Run:
                                   {'mask': mask.digest(), 'settings': dataclasses.asdict(self.settings)})
     seconds = {'data': self.data_seconds, 'find': find_time.seconds,
                'train': round(sum(epoch['seconds'] for epoch in epochs), 3), 'export': export_time.seconds}
-    records.write(self.folder, {**self._description(mask), **_accuracies(final, epochs),
+    records.write(self.folder, {**self._description(mask), 'collapse': collapse, **_accuracies(final, epochs),
                                 'best_on': 'test' if self.dataset.validation is None else 'validation',
                                 'seconds': seconds, 'environment': found_on})
     shutil.rmtree(self.folder / 'checkpoints', ignore_errors=True)
@@ -151,7 +157,6 @@ class _Run:
                     'image_shape': list(dataset.image_shape)},
         'mask': mask.digest(),
         'layers': _layers(models.prunable_kernels(self.model), mask),
-        'empty_layers': mask.empty_layers(),
     }
 
   def _fresh(self):
@@ -162,8 +167,24 @@ class _Run:
     return data.evaluation_batches(examples, _EVALUATION_BATCH, self.dataset.mean, self.dataset.std)
 
   def _classify(self):
-    return tf.function(lambda images: self.model(data.normalise(images, self.dataset.mean, self.dataset.std),
-                                            training=False), reduce_retracing=True)
+    # Eagerly: some calls are over before a graph of them would be built.
+    return lambda images: self.model(data.normalise(images, self.dataset.mean, self.dataset.std), training=False)
+
+
+def _report_collapse(collapse, on_collapse, say):
+  """Says what of a ticket is on no path; warns or raises TicketsError where it has collapsed."""
+  units = collapse['unreachable_units'] or {}
+  if any(units.values()):
+    say(f'{sum(units.values())} units are on no path from input to output ('
+        + ', '.join(f'{name} {count}' for name, count in units.items() if count)
+        + f'); effective sparsity {collapse["effective_sparsity"]:.4f}')
+  found = ['no path leads from the input to the output'] if collapse['connected'] is False else []
+  if collapse['empty_layers']:
+    found.append(f'layers that kept nothing: {", ".join(collapse["empty_layers"])}')
+  if found and on_collapse == 'fail':
+    raise TicketsError(f'the ticket has collapsed: {"; ".join(found)} (--on_collapse=warn trains it all the same)')
+  if found:
+    logging.warning('the ticket has collapsed: %s', '; '.join(found))
 
 
 def _layers(kernels, mask):

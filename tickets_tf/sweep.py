@@ -136,10 +136,12 @@ def _side_by_side(left, done, parallel, deadline):
         problem = future.result()
         (failed if problem else done).add(run)
         yield run, problem
-  finally:
-    pool.shutdown(wait=False, cancel_futures=True)
+  except BaseException:
     for process in multiprocessing.active_children():
       process.kill()
+    raise
+  finally:
+    pool.shutdown(cancel_futures=True)
 
 
 def _unmet(run, failed):

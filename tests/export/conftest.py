@@ -25,8 +25,8 @@ def network(digits):
   model.set_weights(tickets_tf.find_ticket(model, 'random', 0.9).weights)
   for layer in model.layers:
     if isinstance(layer, keras.layers.BatchNormalization):
-      layer.set_weights([rng.normal(size=value.shape) + (0.5 if 'variance' not in weight.name else 2) for weight, value
-                         in zip(layer.weights, layer.get_weights())])
+      gamma, beta, mean = rng.normal(size=(3, *layer.gamma.shape))
+      layer.set_weights([gamma, beta, mean, rng.uniform(0.5, 2, layer.gamma.shape)])
   # Larger logits than a fresh classifier gives, for differences to show.
   classifier = model.get_layer('classifier')
   classifier.set_weights([100 * classifier.kernel.numpy(), rng.normal(size=10)])

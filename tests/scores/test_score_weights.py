@@ -156,3 +156,42 @@ def test_graphs_from_a_file_are_refused(tmp_path, small_batch, name):
   loaded = keras.models.load_model(tmp_path / 'graph')
   with pytest.raises(UsageError, match='not reached|no layer to prune was reached|cannot compute in float64'):
     tickets_tf.score_weights(loaded, name, *small_batch)
+
+
+@pytest.mark.parametrize('name', ['snip', 'grasp', 'obd', 'synflow', 'magnitude'])
+def test_a_mask_scores_what_is_left_of_the_network(small_model, small_batch, relative, name):
+  kernels = tickets_tf.prunable_kernels(small_model)
+  rng = np.random.default_rng(0)
+  mask = tickets_tf.Mask((kernel.name, rng.random(kernel.shape) < 0.6) for kernel in kernels)
+  before = small_model.get_weights()
+  scores = tickets_tf.score_weights(small_model, name, *small_batch, mask=mask)
+  assert all(map(np.array_equal, small_model.get_weights(), before))
+  # As the network that holds the mask by itself, whose gradients are masked too.
+  expected = tickets_tf.score_weights(sparse.wrap(small_model, mask), name, *small_batch)
+  assert relative([each[keep] for each, keep in zip(scores, mask.arrays)],
+                  [each[keep] for each, keep in zip(expected, mask.arrays)]) < 1e-5
+  assert all(not each[~keep].any() for each, keep in zip(scores, mask.arrays))
+
+
+def test_regrowing_scores_removed_weights_by_the_gradient_of_the_masked_network(small_model, small_batch):
+  kernels = tickets_tf.prunable_kernels(small_model)
+  rng = np.random.default_rng(0)
+  mask = tickets_tf.Mask((kernel.name, rng.random(kernel.shape) < 0.6) for kernel in kernels)
+  scores = tickets_tf.score_weights(small_model, 'snip', *small_batch, mask=mask, regrow=True)
+  weights = [kernel.variable.numpy() for kernel in kernels]
+  for kernel in kernels:
+    kernel.variable.assign(kernel.variable * mask[kernel.name])
+
+  def gradient(model, images, labels, rng):
+    from tickets_tf.scores import gradients
+    from tickets_tf.scores import modes
+    with modes.batch_statistics(model):
+      found = gradients.gradient(model, [kernel.variable for kernel in kernels],
+                                 gradients.chunks(np.asarray(images), np.asarray(labels, np.int64), 100))
+    return [each.numpy() for each in found]
+
+  # FORCE: the dense weights times the gradient at the masked ones.
+  for score, weight, slope, keep in zip(
+      scores, weights, tickets_tf.score_weights(small_model, gradient, *small_batch), mask.arrays):
+    np.testing.assert_allclose(score, np.abs(weight * slope), rtol=1e-4, atol=1e-8)
+    assert score[~keep].any()

@@ -39,14 +39,12 @@ def test_masked_weights_carry_nothing(relative):
   model = chain()
   rng = np.random.default_rng(3)
   kernels = tickets_tf.prunable_kernels(model)
-  mask = [rng.random(kernel.shape) < 0.7 for kernel in kernels]
+  mask = tickets_tf.Mask((kernel.name, rng.random(kernel.shape) < 0.7) for kernel in kernels)
   scores = tickets_tf.score_weights(model, 'synflow', mask=mask)
-  assert all(not each[~kept].any() for each, kept in zip(scores, mask))
-  for kernel, kept in zip(kernels, mask):
-    kernel.variable.assign(kernel.variable * kept)
+  assert all(not each[~kept].any() for each, kept in zip(scores, mask.arrays))
+  for kernel in kernels:
+    kernel.variable.assign(kernel.variable * mask[kernel.name])
   assert relative(scores, tickets_tf.score_weights(model, 'synflow')) < 1e-15
-  with pytest.raises(UsageError, match='mask: expected 3 arrays'):
-    tickets_tf.score_weights(model, 'synflow', mask=mask[:2])
 
 
 def test_biases_count_by_their_absolute_values():

@@ -1,0 +1,170 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+import tickets_tf
+from tickets_tf import checks
+from tickets_tf import registry
+from tickets_tf.data import Examples
+from tickets_tf.errors import TicketsError
+
+NAMES = registry.CHECKS.names()
+DATA = [name for name in NAMES if registry.CHECKS.get(name).seam == 'data']
+TICKET = [name for name in NAMES if registry.CHECKS.get(name).seam == 'ticket']
+
+
+@pytest.fixture
+def examples():
+  rng = np.random.default_rng(0)
+  return Examples(rng.integers(0, 256, (200, 6, 6, 3), dtype=np.uint8), (np.arange(200) % 5).astype(np.int32))
+
+
+@pytest.fixture
+def original():
+  rng = np.random.default_rng(1)
+  shapes = {'conv': (3, 3, 4, 8), 'dense': (20, 10), 'whole': (4, 5)}
+  weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+  mask = tickets_tf.Mask({'conv': rng.random(shapes['conv']) < 0.3, 'dense': rng.random(shapes['dense']) < 0.1,
+                          'whole': np.ones(shapes['whole'])})
+  fresh = {name: np.random.default_rng(2).normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+  scores = [np.where(keep, 1.0, 0.0) + rng.random(keep.shape) / 2 for keep in mask.arrays]
+  return checks.Original(mask, weights, lambda: fresh, lambda: scores)
+
+
+def copied(original):
+  return dataclasses.replace(original, weights={name: each.copy() for name, each in original.weights.items()})
+
+
+def test_every_check_is_at_a_seam_and_says_what_it_asks():
+  assert set(DATA) | set(TICKET) == set(NAMES)
+  for name in NAMES:
+    check = registry.CHECKS.get(name)
+    assert check.question.endswith('?') and check.change and check.subject
+
+
+@pytest.mark.parametrize('name', DATA)
+def test_checks_of_the_data_act_by_the_seed_and_leave_what_came(name, examples):
+  images, labels = examples.images.copy(), examples.labels.copy()
+  check = registry.CHECKS.get(name)
+  first, proof = checks.change_data(name, check, examples, 5, seed=1)
+  again, _ = checks.change_data(name, check, examples, 5, seed=1)
+  np.testing.assert_array_equal(first.images, again.images)
+  np.testing.assert_array_equal(first.labels, again.labels)
+  np.testing.assert_array_equal(examples.images, images)
+  np.testing.assert_array_equal(examples.labels, labels)
+  assert first.images.dtype == np.uint8 and first.labels.dtype == np.int32 and proof
+
+
+def test_random_labels(examples):
+  changed, proof = checks.change_data('random_labels', registry.CHECKS.get('random_labels'), examples, 5, seed=0)
+  assert changed.images is examples.images
+  assert 0.1 < np.mean(changed.labels == examples.labels) < 0.3
+  assert proof == {'labels_agreeing': pytest.approx(np.mean(changed.labels == examples.labels), abs=1e-4),
+                   'expected_by_chance': 0.2}
+  assert np.bincount(changed.labels, minlength=5).min() > 20
+  other, _ = checks.change_data('random_labels', registry.CHECKS.get('random_labels'), examples, 5, seed=1)
+  assert not np.array_equal(other.labels, changed.labels)
+
+
+def test_random_pixels(examples):
+  changed, proof = checks.change_data('random_pixels', registry.CHECKS.get('random_pixels'), examples, 5, seed=0)
+  flat, before = (each.images.reshape(200, -1) for each in (changed, examples))
+  np.testing.assert_array_equal(np.sort(flat, axis=1), np.sort(before, axis=1))
+  assert proof['same_values_in_each_image'] and proof['pixels_changed'] > 0.98
+  assert 0.1 < proof['labels_agreeing'] < 0.3
+  # Different in each image, across channels: two equal images come out different.
+  twins = Examples(np.repeat(examples.images[:1], 2, axis=0), examples.labels[:2])
+  one, other = checks.change_data('random_pixels', registry.CHECKS.get('random_pixels'), twins, 5, seed=0)[0].images
+  assert not np.array_equal(one, other)
+
+
+def test_half_dataset_is_fixed_and_of_every_class(examples):
+  check = registry.CHECKS.get('half_dataset')
+  changed, proof = checks.change_data('half_dataset', check, examples, 5, seed=0)
+  other, _ = checks.change_data('half_dataset', check, examples, 5, seed=1)
+  np.testing.assert_array_equal(changed.images, other.images)
+  np.testing.assert_array_equal(np.bincount(changed.labels), [20] * 5)
+  assert proof == {'examples': 200, 'examples_left': 100}
+  rows = {each.tobytes() for each in examples.images}
+  assert all(each.tobytes() in rows for each in changed.images)
+
+
+@pytest.mark.parametrize('name', TICKET)
+def test_checks_of_the_ticket_keep_the_counts_and_what_came(name, original):
+  before = copied(original)
+  mask, weights, proof = checks.change_ticket(name, registry.CHECKS.get(name), original, seed=1)
+  assert mask.counts == before.mask.counts and proof
+  for kernel in mask.names:
+    np.testing.assert_array_equal(original.weights[kernel], before.weights[kernel])
+    assert weights[kernel].shape == before.weights[kernel].shape and weights[kernel].dtype == np.float32
+  again, same, _ = checks.change_ticket(name, registry.CHECKS.get(name), original, seed=1)
+  assert again == mask and all(np.array_equal(weights[kernel], same[kernel]) for kernel in mask.names)
+
+
+def test_rearrange_moves_the_mask_alone(original):
+  mask, weights, proof = checks.change_ticket('rearrange', registry.CHECKS.get('rearrange'), original, seed=0)
+  assert weights is original.weights and mask != original.mask
+  moved = sum(np.count_nonzero(new & ~old) for new, old in zip(mask.arrays, original.mask.arrays))
+  assert proof['kept_elsewhere'] == pytest.approx(moved / original.mask.kept, abs=1e-4)
+  assert proof['kept_elsewhere'] == pytest.approx(proof['expected_by_chance'], abs=0.12)
+  assert proof['same_count_in_each_layer']
+
+
+def test_rearrange_is_uniform(original):
+  kept = np.mean([checks.change_ticket('rearrange', registry.CHECKS.get('rearrange'), original, seed)[0]['dense']
+                  for seed in range(400)], axis=0)
+  ratio = original.mask.keep_ratios[1]
+  assert np.abs(kept - ratio).max() < 5 * np.sqrt(ratio * (1 - ratio) / 400)
+
+
+def test_shuffle_weights_permutes_the_kept_ones(original):
+  mask, weights, proof = checks.change_ticket('shuffle_weights', registry.CHECKS.get('shuffle_weights'), original, seed=0)
+  assert mask is original.mask and proof['same_values_in_each_layer'] and proof['kept_weights_changed'] > 0.8
+  for name, keep in mask.items():
+    np.testing.assert_array_equal(np.sort(weights[name][keep]), np.sort(original.weights[name][keep]))
+    np.testing.assert_array_equal(weights[name][~keep], original.weights[name][~keep])
+
+
+def test_reinitialise_takes_fresh_weights(original):
+  mask, weights, proof = checks.change_ticket('reinitialise', registry.CHECKS.get('reinitialise'), original, seed=0)
+  assert mask is original.mask and proof['kept_weights_changed'] == 1.0
+  assert proof['root_mean_square'] == pytest.approx(proof['root_mean_square_before'], rel=0.2)
+  np.testing.assert_array_equal(weights['conv'], original.fresh()['conv'])
+
+
+def test_invert_keeps_the_lowest_scores(original):
+  mask, weights, _ = checks.change_ticket('invert', registry.CHECKS.get('invert'), original, seed=0)
+  assert weights is original.weights
+  for name, keep, score in zip(mask.names, mask.arrays, original.scores()):
+    if not keep.all():
+      assert score[keep].max() < score[~keep].min(), name
+
+
+def nothing(original, rng):
+  return original.mask, original.weights, {'looked': True}
+
+
+def test_a_check_that_changes_nothing_is_an_error(original, examples):
+  check = checks.Check('ticket', nothing, 'does it?', 'nothing happens', 'anything')
+  with pytest.raises(TicketsError, match='check mine: it left mask and kept weights as they were'):
+    checks.change_ticket('mine', check, original, 0)
+  check = dataclasses.replace(check, seam='data', function=lambda examples, classes, rng: (examples, {'done': 1}))
+  with pytest.raises(TicketsError, match='it left the training examples as they were'):
+    checks.change_data('mine', check, examples, 5, 0)
+
+
+def test_changing_removed_weights_alone_is_no_change(original):
+  def removed(original, rng):
+    return original.mask, {name: np.where(keep, original.weights[name], 7) for name, keep in original.mask.items()}, {1: 1}
+
+  with pytest.raises(TicketsError, match='left mask and kept weights'):
+    checks.change_ticket('mine', checks.Check('ticket', removed, '?', '', ''), original, 0)
+
+
+def test_a_check_without_proof_is_an_error(original):
+  def unproved(original, rng):
+    return original.mask, {name: each + 1 for name, each in original.weights.items()}, {}
+
+  with pytest.raises(TicketsError, match='no proof that it acted'):
+    checks.change_ticket('mine', checks.Check('ticket', unproved, '?', '', ''), original, 0)
