@@ -46,7 +46,7 @@ def export_saved_model(model, dataset, folder, extra):
 
   archive = keras.export.ExportArchive()
   archive.track(model)
-  archive.add_endpoint('serve', probabilities, [raw])
+  archive.add_endpoint('serving_default', probabilities, [raw])
   # A function of its own for each endpoint: the archive keeps one signature of a function.
   archive.add_endpoint('float_images', lambda images: probabilities(images), [floats])  # pylint: disable=unnecessary-lambda
   archive.add_endpoint('logits', lambda images: {'logits': logits(images)}, [raw])
@@ -85,6 +85,7 @@ class LoadedTicket(ticket.Classifier):
     folder: the SavedModel.
 
   Attributes:
+    trackable: what TensorFlow loaded.
     signatures: name -> function of the keyword `images`, a tensor, to a dictionary of tensors.
 
   Raises:
@@ -94,10 +95,10 @@ class LoadedTicket(ticket.Classifier):
   def __init__(self, folder):
     super().__init__(records.read_json(pathlib.Path(folder) / _EXTRA))
     try:
-      self._model = tf.saved_model.load(str(folder))
+      self.trackable = tf.saved_model.load(str(folder))
     except (OSError, ValueError, KeyError, IndexError, tf.errors.OpError) as error:
       raise TicketsError(f'{folder}: cannot be loaded as a SavedModel: {str(error).splitlines()[0]}') from error
-    self.signatures = dict(self._model.signatures)
+    self.signatures = dict(self.trackable.signatures)
 
   def logits(self, images):
     """Returns float32 logits [N, classes] of uint8 images [N, height, width, channels]."""

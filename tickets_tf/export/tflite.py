@@ -60,7 +60,9 @@ def convert(ticket, variant, calibration):
 
   # One image at a time, as devices want it; runtimes can resize the input to batches.
   images = tf.TensorSpec([1, *ticket.image_shape], tf.float32 if integer else tf.uint8, name='images')
-  converter = tf.lite.TFLiteConverter.from_concrete_functions([serving_default.get_concrete_function(images)], ticket)
+  # With the trackable, the converter goes by a SavedModel and keeps the signature.
+  converter = tf.lite.TFLiteConverter.from_concrete_functions([serving_default.get_concrete_function(images)],
+                                                              ticket.trackable)
   if variant.numbers == 'float16':
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
