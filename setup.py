@@ -9,9 +9,11 @@ setuptools.setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
     packages=setuptools.find_packages(include=['tickets_tf', 'tickets_tf.*']),
-    package_data={'tickets_tf.report': ['templates/*']},
+    package_data={'tickets_tf.export': ['templates/*'], 'tickets_tf.report': ['templates/*']},
     install_requires=[
         'absl-py>=1.2',
+        'ai-edge-litert>=2.2',
+        'flatbuffers>=24',
         'h5py>=3.11',
         'importlib_resources>=6',  # tensorflow-datasets imports it for cifar10 and does not ask for it
         'jinja2>=3.1',
