@@ -19,8 +19,8 @@ BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=f'no browser is installed: none of {", ".join(BROWSERS)}')
 # Chromium's windows are at least 500 pixels wide, the frames in them are not.
-FRAME = '<!DOCTYPE html><meta charset="utf-8"><body style="margin:0"><iframe style="border:0" width="{}" height="900" ' \
-        'srcdoc="{}"></iframe><script>{}</script>'
+FRAME = ('<!DOCTYPE html><meta charset="utf-8"><body style="margin:0">'
+         '<iframe style="border:0" width="{}" height="900" srcdoc="{}"></iframe><script>{}</script>')
 MEASURE = '''
 window.onload = () => {
   const frame = document.querySelector('iframe').contentWindow, page = frame.document;
