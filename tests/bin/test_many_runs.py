@@ -93,3 +93,10 @@ def test_bad_usage_is_one_line(program, arguments, expected, tmp_path):
   done = call(program, *arguments, cwd=tmp_path)
   assert done.returncode == 2, done.stderr
   assert expected in done.stderr.splitlines()[-1] and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize('path', sorted((BIN.parent / 'configs' / 'sweeps').glob('*.flags')), ids=lambda path: path.stem)
+def test_flag_files_of_sweeps_are_read(path):
+  # The last flag wins: what comes before it was understood.
+  done = call('sweep', f'--flagfile={path}', '--seeds=none', cwd=BIN.parent)
+  assert done.returncode == 2 and '--seeds=none: expected int values' in done.stderr, done.stderr
