@@ -421,7 +421,9 @@ def test_a_long_network_names_some_of_its_layers():
 def test_plots_take_their_colours_and_type_from_the_page():
   source = page.html(sanity_verdicts.failed())
   names = set(re.findall(r'--([\w-]+):', source))
-  for text in Page(source).values('style'):
+  found = Page(source)
+  assert len(found.find('style')) == 1
+  for text in found.values('style'):
     assert not re.search('#[0-9a-f]{3,}|font-family|DejaVu', text), text
     assert set(re.findall(r'var\(--([\w-]+)\)', text)) <= names
 
