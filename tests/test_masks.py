@@ -1,9 +1,12 @@
 import copy
 import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from tickets_tf import masks
 from tickets_tf.errors import TicketsError, UsageError
@@ -136,13 +139,45 @@ def test_from_arrays_fits_arrays_to_kernels(mask):
     Mask.from_arrays(KERNELS, [mask['first'], mask['body/second'].T, mask['file']])
 
 
-def test_comes_back_from_its_file(mask, tmp_path):
+@pytest.mark.parametrize('name', ['mask.npz', 'mask.safetensors'])
+def test_comes_back_from_its_file(mask, tmp_path, name):
   for each in (mask, Mask({'ü/kernel:0': [1, 0], 'self': [[[1]]]})):
-    each.save(tmp_path / 'mask.npz')
-    loaded = masks.load(str(tmp_path / 'mask.npz'))
+    each.save(tmp_path / name)
+    loaded = masks.load(str(tmp_path / name))
     assert loaded == each and loaded.names == each.names
     assert not any(array.flags.writeable for array in loaded.arrays)
-  assert os.listdir(tmp_path) == ['mask.npz']
+  assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize('name', ['mask.npz', 'mask.safetensors'])
+def test_the_same_mask_makes_the_same_bytes(mask, tmp_path, name):
+  mask.save(tmp_path / name)
+  (tmp_path / 'again').mkdir()
+  # In another process, where sets and maps have other orders.
+  script = 'import sys; from tickets_tf import masks; masks.load(sys.argv[1]).save(sys.argv[2])'
+  for _ in range(3):
+    subprocess.run([sys.executable, '-c', script, tmp_path / name, tmp_path / 'again' / name], check=True)
+    assert (tmp_path / 'again' / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_safetensors_hold_one_boolean_array_per_kernel(mask, tmp_path):
+  mask.save(tmp_path / 'mask.safetensors')
+  arrays = safetensors.numpy.load_file(tmp_path / 'mask.safetensors')
+  assert arrays.keys() == set(mask.names)
+  assert all(arrays[name].dtype == bool and np.array_equal(arrays[name], array) for name, array in mask.items())
+
+
+def test_safetensors_in_the_layout_of_torch(mask, tmp_path):
+  mask.save(tmp_path / 'mask.safetensors', layout='torch')
+  arrays = safetensors.numpy.load_file(tmp_path / 'mask.safetensors')
+  assert np.array_equal(arrays['first'], mask['first'].transpose(3, 2, 0, 1))
+  assert np.array_equal(arrays['body/second'], mask['body/second'].T)
+  assert np.array_equal(arrays['file'], mask['file'])
+  assert masks.load(tmp_path / 'mask.safetensors') == mask
+  with pytest.raises(UsageError, match="layout 'torch': expected keras"):
+    mask.save(tmp_path / 'mask.npz', layout='torch')
+  with pytest.raises(UsageError, match="layout 'auto': expected keras or torch"):
+    mask.save(tmp_path / 'mask.safetensors', layout='auto')
 
 
 def test_file_packs_bits_and_uses_the_usual_permissions(tmp_path):
@@ -193,7 +228,7 @@ def test_save_is_never_seen_half_done(mask, tmp_path, monkeypatch):
 
 
 def test_save_says_what_is_wrong_with_the_path(mask, tmp_path):
-  with pytest.raises(UsageError, match=r"mask\.pkl'.*must end in \.npz"):
+  with pytest.raises(UsageError, match=r"mask\.pkl'.*must end in \.npz or \.safetensors"):
     mask.save(tmp_path / 'mask.pkl')
   with pytest.raises(TicketsError, match=r'nowhere/mask\.npz.*No such file or directory'):
     mask.save(tmp_path / 'nowhere' / 'mask.npz')
@@ -243,29 +278,31 @@ def test_load_never_unpickles(mask, tmp_path):
   assert Payload.loaded  # The payload would have shown.
 
 
-def test_load_refuses_every_truncated_file(mask, tmp_path):
-  mask.save(tmp_path / 'mask.npz')
-  whole = (tmp_path / 'mask.npz').read_bytes()
+@pytest.mark.parametrize('suffix', ['.npz', '.safetensors'])
+def test_load_refuses_every_truncated_file(mask, tmp_path, suffix):
+  mask.save(tmp_path / f'mask{suffix}')
+  whole = (tmp_path / f'mask{suffix}').read_bytes()
   for length in range(0, len(whole), 7):
-    (tmp_path / 'cut.npz').write_bytes(whole[:length])
-    with pytest.raises(UsageError, match=r'cut\.npz'):
-      masks.load(tmp_path / 'cut.npz')
+    (tmp_path / f'cut{suffix}').write_bytes(whole[:length])
+    with pytest.raises(UsageError, match=rf'cut\{suffix}'):
+      masks.load(tmp_path / f'cut{suffix}')
 
 
-def test_load_never_returns_another_mask_from_a_damaged_file(mask, tmp_path):
-  mask.save(tmp_path / 'mask.npz')
-  whole = bytearray((tmp_path / 'mask.npz').read_bytes())
+@pytest.mark.parametrize('suffix', ['.npz', '.safetensors'])
+def test_load_never_returns_another_mask_from_a_damaged_file(mask, tmp_path, suffix):
+  mask.save(tmp_path / f'mask{suffix}')
+  whole = bytearray((tmp_path / f'mask{suffix}').read_bytes())
   refused = 0
-  for position in range(0, len(whole), 5):
+  for position in range(0, len(whole), 3):
     damaged = whole.copy()
     damaged[position] ^= 0x10
-    (tmp_path / 'damaged.npz').write_bytes(damaged)
+    (tmp_path / f'damaged{suffix}').write_bytes(damaged)
     try:
-      assert masks.load(tmp_path / 'damaged.npz') == mask  # Some bytes, such as dates, mean nothing.
+      assert masks.load(tmp_path / f'damaged{suffix}') == mask  # Some bytes, such as dates, mean nothing.
     except UsageError as error:
-      assert 'damaged.npz' in str(error)
+      assert f'damaged{suffix}' in str(error)
       refused += 1
-  assert refused > len(whole) / 5 / 4
+  assert refused > len(whole) / 3 / 4
 
 
 @pytest.mark.parametrize('change', [

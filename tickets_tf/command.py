@@ -1,23 +1,22 @@
 """What all programs in bin/ share: flags in, one line and an exit code out."""
 
-import contextlib
+import functools
 import importlib
-import os
 import sys
-import tempfile
 import traceback
 
 from absl import app
 from absl import flags
 from absl import logging
 
+from tickets_tf import notes
 from tickets_tf.errors import TicketsError, UsageError
 
 FLAGS = flags.FLAGS
 _TRACEBACK = flags.DEFINE_bool('traceback', False, 'show where an error came from')
 
 
-def run(main):
+def run(main, arguments=''):
   """Parses the flags, calls `main()` and ends the process.
 
   Exit codes: 0, or 1 where `main` returned False or failed, 2 for bad usage, 130 when interrupted. Errors are one
@@ -25,11 +24,14 @@ def run(main):
 
   Args:
     main: function without arguments.
+    arguments: what the program takes beside flags, e.g. `'images'`; `main` then gets them as a list of strings, and
+      there must be at least one. Empty: it takes none.
   """
   logging.set_verbosity(logging.WARNING)
   logging.use_absl_handler()
   logging.get_absl_handler().setFormatter(None)
-  app.run(lambda _: sys.exit(_guarded(main)), flags_parser=_parse)
+  app.run(lambda rest: sys.exit(_guarded(functools.partial(main, rest[1:]) if arguments else main)),
+          flags_parser=functools.partial(_parse, arguments))
 
 
 def load(*names):
@@ -43,36 +45,14 @@ def load(*names):
   Returns:
     The module, or a list of them where there are several names.
   """
-  with _start_up_notes_dropped():
+  with notes.dropped():
     modules = [importlib.import_module(f'tickets_tf.{name}') for name in names]
     # Looks for devices now: what TensorFlow says while it does belongs to the notes.
     importlib.import_module('tensorflow').config.list_physical_devices()
   return modules[0] if len(modules) == 1 else modules
 
 
-@contextlib.contextmanager
-def _start_up_notes_dropped():
-  # They come from C++ before its logging is set up, so that neither its level nor Python's streams hold them.
-  if os.environ.get('TF_CPP_MIN_LOG_LEVEL', '0') < '2':
-    yield
-    return
-  sys.stderr.flush()
-  kept = os.dup(2)
-  with tempfile.TemporaryFile() as notes:
-    os.dup2(notes.fileno(), 2)
-    try:
-      yield
-    except BaseException:
-      notes.seek(0)
-      os.write(kept, notes.read())
-      raise
-    finally:
-      sys.stderr.flush()
-      os.dup2(kept, 2)
-      os.close(kept)
-
-
-def _parse(arguments):
+def _parse(expected, arguments):
   try:
     rest = FLAGS(arguments)
   except flags.Error as error:
@@ -80,7 +60,10 @@ def _parse(arguments):
     sys.exit(2)
   except SystemExit:  # --help has been shown, which is no failure.
     sys.exit(0)
-  if len(rest) > 1:
+  if expected and not rest[1:]:
+    _say(f'{expected} are needed, see --help')
+    sys.exit(2)
+  if rest[1:] and not expected:
     _say(f'unexpected argument {rest[1]!r}; settings are given as --name=value, see --help')
     sys.exit(2)
   return rest

@@ -43,7 +43,7 @@ def replacing(path):
 def write_text(path, text):
   """Writes text to a file, whole or not at all; errors as for `replacing`."""
   with replacing(path) as temporary:
-    temporary.write_text(text)
+    temporary.write_text(text, encoding='utf-8')
 
 
 def _sync(path):

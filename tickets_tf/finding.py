@@ -37,7 +37,7 @@ def load_ticket(folder, model):
   return masks.load(folder / MASK)
 
 
-def find_ticket(settings, folder, dataset, model, fresh):
+def find_ticket(settings, folder, dataset, model, fresh, say):
   """Finds a run's ticket and leaves it in the run's folder.
 
   The runs that `lineage.needed` names are done, and for a check of the ticket the original's ticket is found.
@@ -48,6 +48,7 @@ def find_ticket(settings, folder, dataset, model, fresh):
     dataset: the `Dataset`.
     model: the network at its initialisation; it has the ticket's weights afterwards, removed ones not yet zero.
     fresh: function that returns another network of that structure, drawn afresh from the layers' initialisers.
+    say: takes lines for the user.
 
   Returns:
     The `Mask`.
@@ -56,7 +57,7 @@ def find_ticket(settings, folder, dataset, model, fresh):
   if check and check.seam != 'data':
     mask, proof = _checked_ticket(settings, check, dataset, model, fresh)
   else:
-    mask, proof = _original_ticket(settings, check, dataset, model)
+    mask, proof = _original_ticket(settings, check, dataset, model, say)
   checkpoints.save_weights(model, folder / START)
   records.write_json(folder / PROOF, proof)
   mask.save(folder / MASK)
@@ -77,7 +78,7 @@ def changed_data(name, dataset, seed):
   return dataclasses.replace(dataset, train=examples), proof
 
 
-def _original_ticket(settings, check, dataset, model):
+def _original_ticket(settings, check, dataset, model, say):
   rule = settings.rule()
   initial = model.get_weights()
   seen, proof = changed_data(settings.check if check else '', dataset, settings.seed)
@@ -85,8 +86,7 @@ def _original_ticket(settings, check, dataset, model):
   if not rule.prunes:
     mask = masks.Mask.dense(prunable_kernels(model))
   elif rule.given:
-    mask = masks.load(settings.mask)
-    mask.check(prunable_kernels(model))
+    mask = masks.load(settings.mask, prunable_kernels(model), settings.mask_layout, say)
   else:
     images, labels = _scoring_batch(settings, dataset, seen)
     # Where training comes before scoring, the earlier rounds are runs of their own.

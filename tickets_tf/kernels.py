@@ -15,6 +15,8 @@ class Kernel:
     kind: `'conv'` or `'dense'`.
     classifier: whether this is the network's classifier (the last dense layer).
     residual: whether the network has residual connections; smart ratios depend on it.
+    flattened: shape (height, width, channels) of the feature map whose values are a dense layer's inputs, where a
+      layer flattens one for it, else None; PyTorch flattens in another order.
     variable: the live variable, or None where only the description is needed.
     layer: the live layer that owns the variable, or None.
   """
@@ -23,6 +25,7 @@ class Kernel:
   kind: str
   classifier: bool = False
   residual: bool = False
+  flattened: tuple | None = None
   variable: Any = dataclasses.field(default=None, compare=False, repr=False)
   layer: Any = dataclasses.field(default=None, compare=False, repr=False)
 

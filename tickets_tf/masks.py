@@ -1,16 +1,21 @@
 """Masks: which weights of which kernel are kept, as a value that exists without a network."""
 
 import collections.abc
+import contextlib
 import hashlib
 import itertools
-import math
 import operator
+import os
 import pathlib
 
 import numpy as np
 
+from tickets_tf import exchange
 from tickets_tf import files
 from tickets_tf.errors import TicketsError, UsageError
+
+# Formats of PyTorch and others that are Python pickles inside.
+_PICKLES = ('.pt', '.pth', '.pkl', '.pickle', '.bin', '.ckpt', '.tar')
 
 
 class Mask(collections.abc.Mapping):
@@ -173,40 +178,70 @@ class Mask(collections.abc.Mapping):
     """
     _check_fit([(kernel.name, tuple(kernel.shape)) for kernel in kernels], list(zip(self.names, self.shapes)))
 
-  def save(self, path):
-    """Writes the mask to a file, whole or not at all.
+  def save(self, path, layout='keras'):
+    """Writes the mask to a file, whole or not at all; the same mask always makes the same bytes.
 
     Args:
-      path: file to write; the suffix decides the format: `.npz`.
+      path: file to write; the suffix decides the format: `.npz` (packed bits) or `.safetensors` (one boolean array per
+        kernel, under the kernel's name).
+      layout: `'keras'`: axes as here; `'torch'`: convolutions OIHW and dense layers (outputs, inputs), for
+        `.safetensors` alone. `load` reads either.
 
     Raises:
-      UsageError: for another suffix.
+      UsageError: for another suffix or layout.
       TicketsError: where the file cannot be written; an earlier file of that name is then as it was.
     """
-    write, _ = _format(path)
+    _check_suffix(path, exchange.OWN_SUFFIXES)
+    _check_layout(layout, exchange.LAYOUTS if pathlib.Path(path).suffix == '.safetensors' else ('keras',))
     with files.replacing(path) as temporary:
-      write(temporary, self)
+      exchange.write_own(temporary, self, self.digest(), layout)
 
 
-def load(path):
-  """Reads a mask that `Mask.save` wrote; never unpickles.
+def load(path, kernels=None, layout='auto', report=None):
+  """Reads a mask from a file of this or, where the network is given, of another program; never unpickles.
+
+  A file of another program holds one array per kernel, each a mask of 0 and 1 or weights whose exact zeros are the
+  removed ones. An array belongs to a kernel that has its name (as in `NAME.weight`, `NAME/kernel:0` or
+  `NAME.weight_mask`; a mask goes before weights), else to the only kernel of its shape, else to one of that shape by
+  the order that names and file tell. Biases and whatever else has no kernel's shape are left aside. Arrays in PyTorch's
+  layout are transposed; so are the inputs of dense layers behind a flattened feature map, except in subclassed models.
 
   Args:
-    path: file to read; the suffix decides the format: `.npz`.
+    path: file to read; the suffix decides the format: `.npz`, `.safetensors`, or weights of Keras in `.weights.h5`,
+      `.h5`, `.hdf5` or `.keras`.
+    kernels: sequence of the network's `Kernel`, or None to read only what `Mask.save` wrote.
+    layout: `'keras'` (convolutions HWIO, dense layers (inputs, outputs)), `'torch'` (OIHW, (outputs, inputs)), or
+      `'auto'`: whichever the shapes fit.
+    report: function that takes lines for the user: which array became the mask of which kernel. Used only with
+      `kernels`.
 
   Returns:
-    The `Mask`.
+    The `Mask`; with `kernels`, one of these kernels.
 
   Raises:
-    UsageError: where the file is missing, damaged or no mask; the message names it.
+    UsageError: where the file is missing, damaged or no mask, or where it cannot be told for certain which array
+      belongs to which kernel; the message names the file and what is left on both sides.
   """
-  _, read = _format(path)
-  try:
-    return read(path)
-  except FileNotFoundError:
-    raise UsageError(f'mask file {str(path)!r}: there is no such file') from None
-  except Exception as error:  # Damage can show at any depth: zip, deflate, array header, contents.
-    raise UsageError(f'mask file {str(path)!r}: not a mask, or damaged ({error})') from error
+  suffix = pathlib.Path(path).suffix
+  if suffix in _PICKLES:
+    raise UsageError(f'mask file {str(path)!r}: {suffix} files can hold code and are not read; convert it in PyTorch '
+                     'with safetensors.torch.save_file(model.state_dict(), \'model.safetensors\')')
+  _check_suffix(path, exchange.SUFFIXES)
+  _check_layout(layout, ('auto', *exchange.LAYOUTS))
+  with exchange.naming(path):
+    os.stat(path)
+    own = exchange.read_own(path)
+    own = own and _verified(*own)
+  if kernels is None and own is None:
+    raise UsageError(f'mask file {str(path)!r}: not a mask that tickets_tf wrote; for masks and weights of other '
+                     'programs, give the kernels of the network')
+  if kernels is None:
+    return own
+  with exchange.naming(path), _opened(path, own) as container:
+    arrays, lines = exchange.read_masks(container, kernels, layout if own is None else 'auto')
+  for line in lines if report else ():
+    report(line)
+  return Mask.from_arrays(kernels, arrays)
 
 
 def check_scores(scores, names=None):
@@ -314,36 +349,25 @@ def _check_fit(expected, found):
       raise UsageError(f'the mask does not fit: kernel {number}: expected {want}, found {have}')
 
 
-def _write_npz(path, mask):
-  # Names are stored as values, since as keys they could collide with arguments of np.savez_compressed.
-  rank = max(len(shape) for shape in mask.shapes)
-  np.savez_compressed(
-      path, names=np.array(mask.names), digest=np.array(mask.digest()),
-      shapes=np.array([shape + (0,) * (rank - len(shape)) for shape in mask.shapes], dtype=np.int64),
-      bits=np.packbits(np.concatenate([array.ravel() for array in mask.arrays])))
-
-
-def _read_npz(path):
-  with open(path, 'rb') as file, np.load(file, allow_pickle=False) as stored:
-    names, shapes, packed, digest = (stored[key] for key in ('names', 'shapes', 'bits', 'digest'))
-  shapes = [tuple(int(axis) for axis in shape if axis) for shape in shapes]
-  ends = np.cumsum([math.prod(shape) for shape in shapes])
-  if packed.size != -(-ends[-1] // 8):  # np.unpackbits leaves memory unwritten where bytes are missing.
-    raise UsageError(f'{packed.size} bytes for {ends[-1]} weights')
-  bits = np.unpackbits(packed, count=ends[-1])
-  arrays = [part.reshape(shape) for part, shape in zip(np.split(bits, ends[:-1]), shapes, strict=True)]
-  mask = Mask(zip(names.tolist(), arrays, strict=True))
-  if mask.digest() != str(digest):
-    raise UsageError(f'the digest is {mask.digest()}, the file says {digest}')
+def _verified(entries, digest):
+  mask = Mask(entries)
+  if mask.digest() != digest:
+    raise ValueError(f'the digest is {mask.digest()}, the file says {digest}')
   return mask
 
 
-# Suffix -> (write(path, mask), read(path)).
-_FORMATS = {'.npz': (_write_npz, _read_npz)}
+def _opened(path, own):
+  if own is None:
+    return exchange.opened(path)
+  arrays = [exchange.Stored(name, array.shape, lambda array=array: array) for name, array in own.items()]
+  return contextlib.nullcontext(exchange.Container(arrays, exchange.NETWORK, ('keras',)))
 
 
-def _format(path):
-  suffix = pathlib.Path(path).suffix
-  if suffix not in _FORMATS:
-    raise UsageError(f'mask file {str(path)!r}: the name must end in {" or ".join(_FORMATS)}')
-  return _FORMATS[suffix]
+def _check_suffix(path, suffixes):
+  if pathlib.Path(path).suffix not in suffixes:
+    raise UsageError(f'mask file {str(path)!r}: the name must end in {" or ".join(suffixes)}')
+
+
+def _check_layout(layout, layouts):
+  if layout not in layouts:
+    raise UsageError(f'mask layout {layout!r}: expected {" or ".join(layouts)}')

@@ -117,7 +117,8 @@ class _Run:
     mask = finding.load_ticket(self.folder, self.model)
     if mask is not None:
       return mask
-    return finding.find_ticket(self.settings, self.folder, self.dataset, self.model, self._fresh)
+    return finding.find_ticket(self.settings, self.folder, self.dataset, self.model, self._fresh,
+                               self.say)
 
   def finish(self):
     """Does the stages that are left, in order; the record is the last."""

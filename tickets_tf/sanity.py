@@ -181,17 +181,20 @@ def _questions(plan):
 def _checks_for(rule):
   if rule.rule().given:
     return list(_OF_A_MASK)
-  # A name that stands for the same check as an earlier one would be asked twice.
-  return list({id(registry.CHECKS.get(name)): name for name in reversed(registry.CHECKS.names())}.values())[::-1]
+  # Two names of one check would ask it twice.
+  names = {}
+  for name in registry.CHECKS.names():
+    names.setdefault(id(registry.CHECKS.get(name)), name)
+  return list(names.values())
 
 
 def _controls(plan):
   if not plan.controls:
     return []
-  ratio = max(plan.ratios)
-  plain = dataclasses.replace(plan.base, ratio=ratio, check='', mask='', **{
-      field.name: field.default for field in dataclasses.fields(plan.base)
-      if field.metadata['pruning'] and field.name != 'samples_per_class'})
+  # The rows themselves, whatever else was asked for.
+  rows = {field.name: field.default for field in dataclasses.fields(plan.base)
+          if field.metadata['pruning'] and field.name != 'samples_per_class'}
+  plain = dataclasses.replace(plan.base, ratio=max(plan.ratios), **{**rows, 'pruner': 'random'})
   return [_Question(dataclasses.replace(plain, pruner=pruner), check) for pruner, check in _CONTROLS]
 
 
@@ -259,7 +262,7 @@ def _told(question, family):
       'question': check.question,
       'verdict': verdict.outcome,
       'passes': {statistics.SENSITIVE: True, statistics.INSENSITIVE: False}.get(verdict.outcome),
-      'sentence': _sentence(question.rule.pruner, check, comparison, verdict, forecast),
+      'sentence': _sentence(question.rule.pruner, check, comparison, verdict),
       'seeds': list(judgement.originals),
       'original': _described([100 * record['final_accuracy'] for record in originals]),
       'checked': _described([100 * record['final_accuracy'] for record in checked]),
@@ -273,20 +276,12 @@ def _told(question, family):
   }
 
 
-def _sentence(rule, check, comparison, verdict, forecast):
+def _sentence(rule, check, comparison, verdict):
   if verdict.outcome == statistics.INSENSITIVE:
     return f'{rule} keeps its accuracy when {check.change}: it does not use {check.subject}'
   if verdict.outcome == statistics.SENSITIVE:
     return f'{rule} loses {comparison.drop:.2f} points when {check.change}: it uses {check.subject}'
-  if forecast:
-    more = f'about {forecast.seeds} seeds would tell'
-  elif comparison.n < statistics.MINIMUM:
-    more = f'fewer than {statistics.MINIMUM} seeds tell nothing'
-  elif comparison.drop <= -comparison.margin:
-    more = 'the checked ticket is the better one, for which there is no verdict'
-  else:
-    more = 'no reasonable number of seeds would tell'
-  return f'not decided whether {rule} uses {check.subject}: {more}'
+  return f'it is not decided whether {rule} uses {check.subject}'
 
 
 def _stopped(plan, asked, controls, outcome):

@@ -54,6 +54,8 @@ class Settings:
   allocation_options: str = _field('', 'options of the allocation, as in linear_keep_ratio=0.2', pruning=True)
   mask: str = _field('', 'file whose mask is used in place of a rule\'s: .npz, .safetensors or Keras weights',
                      pruning=True)
+  mask_layout: str = _field('auto', 'axes of the arrays in the file of --mask; auto: whichever the shapes fit',
+                            choices=('auto', 'keras', 'torch'), pruning=True)
   check: str = _field('', 'sanity check to apply to the ticket', names=registry.CHECKS, pruning=True)
   on_collapse: str = _field('warn', 'what to do where a mask cuts the network', choices=('warn', 'fail'),
                             identity=False, pruning=True)
@@ -217,6 +219,24 @@ def from_flags():
   if values['mask'] and not flags.FLAGS['pruner'].present:
     values['pruner'] = 'given'
   return Settings(**values)
+
+
+def parse_list(flag, field, parts):
+  """Returns the values of one field that a comma-separated flag asks for.
+
+  Args:
+    flag: the flag's name, for the message.
+    field: name of a field of `Settings`.
+    parts: list of strings.
+
+  Raises:
+    UsageError: where a part is not of the field's type.
+  """
+  kind = type(next(each.default for each in dataclasses.fields(Settings) if each.name == field))
+  try:
+    return [kind(part.strip()) for part in parts]
+  except ValueError:
+    raise UsageError(f'--{flag}={",".join(parts)}: expected {kind.__name__} values, comma-separated') from None
 
 
 def from_dict(values):

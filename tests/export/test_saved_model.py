@@ -1,25 +1,37 @@
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras as keras
 
 import tickets_tf
 from tickets_tf import data
 from tickets_tf import export
+from tickets_tf import sparse
+from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 
 BARE = '''
-import os, sys
+import sys
+
+class Absent:
+  def find_spec(self, name, path=None, target=None):
+    if name.split('.')[0] in ('tickets_tf', 'tf_keras', 'tensorflow_model_optimization'):
+      raise ModuleNotFoundError(f'No module named {name!r}: it is blocked', name=name)
+
+sys.meta_path.insert(0, Absent())
 import numpy as np, tensorflow as tf
 folder, images, out = sys.argv[1:]
 model = tf.saved_model.load(folder)
-assert not [name for name in sys.modules if name.split('.')[0] in ('tickets_tf', 'tf_keras', 'tensorflow_model_optimization')]
-assert {'serving_default', 'logits'} <= set(model.signatures), set(model.signatures)
+assert set(model.signatures) == {'serving_default', 'float_images', 'logits'}, set(model.signatures)
 images = tf.constant(np.load(images))
-np.savez(out, **model.signatures['serving_default'](images=images), **model.signatures['logits'](images=images))
+floats = model.signatures['float_images'](images=tf.cast(images, tf.float32))['probabilities']
+np.savez(out, **model.signatures['serving_default'](images=images), **model.signatures['logits'](images=images),
+         floats=floats)
 '''
 
 
@@ -43,6 +55,7 @@ def test_it_runs_on_tensorflow_alone(exported, tmp_path):
   logits = model(data.normalise(images, dataset.mean, dataset.std), training=False).numpy()
   np.testing.assert_allclose(out['logits'], logits, rtol=1e-4, atol=1e-6)
   np.testing.assert_allclose(out['probabilities'], tf.nn.softmax(logits), rtol=1e-4)
+  np.testing.assert_allclose(out['floats'], out['probabilities'], rtol=1e-5)
 
 
 def test_two_lines_predict(exported):
@@ -66,6 +79,36 @@ def test_images_that_do_not_fit(exported):
 def test_a_folder_without_a_ticket(tmp_path):
   with pytest.raises(UsageError, match='holds no ticket'):
     tickets_tf.load_ticket(tmp_path)
+
+
+def test_a_damaged_one_is_named(exported, tmp_path):
+  for part in ('saved_model.pb', 'variables/variables.data-00000-of-00001', 'assets.extra/ticket.json'):
+    folder = tmp_path / part.replace('/', '-')
+    shutil.copytree(exported[0] / 'ticket', folder)
+    (folder / part).write_bytes((folder / part).read_bytes()[:50])
+    with pytest.raises(TicketsError, match=f'^{folder}.*cannot be'):
+      tickets_tf.load_ticket(folder)
+
+
+def test_what_is_known_of_the_ticket_is_inside(exported):
+  folder, dataset, _ = exported
+  description = tickets_tf.load_ticket(folder).description
+  assert description['mask'] == 'abc' and description['image_shape'] == [8, 8, 1]
+  assert description['preprocessing'] == {'inside': True, 'formula': '(images / 255 - mean) / std',
+                                          'mean': list(dataset.mean), 'std': list(dataset.std)}
+
+
+def test_later_training_changes_nothing(tmp_path):
+  dataset = data.load_dataset('digits')
+  model = tickets_tf.build_model('resnet8', dataset.image_shape, 10, width=4)
+  wrapped = sparse.wrap(model, tickets_tf.find_ticket(model, 'random', 0.5).mask)
+  export.export_saved_model(sparse.strip(wrapped), dataset, tmp_path / 'ticket', {})
+  ticket = tickets_tf.load_ticket(tmp_path / 'ticket')
+  before = ticket.logits(dataset.test.images[:4])
+  wrapped.compile('sgd', keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+  wrapped.fit(dataset.train.images[:64] / 255, dataset.train.labels[:64], verbose=0)
+  for each in (ticket, tickets_tf.load_ticket(tmp_path / 'ticket')):
+    np.testing.assert_array_equal(each.logits(dataset.test.images[:4]), before)
 
 
 def test_no_training_variable_travels(exported):

@@ -9,6 +9,8 @@
 A data set is a loader, `load(data_dir, image_size) -> Dataset`, in `tickets_tf.registry.DATASETS`.
 """
 
+from tickets_tf.data.images import SUFFIXES as IMAGE_SUFFIXES
+from tickets_tf.data.images import load_image
 from tickets_tf.data.pipeline import Pipeline
 from tickets_tf.data.pipeline import evaluation_batches
 from tickets_tf.data.pipeline import normalise
@@ -21,9 +23,11 @@ from tickets_tf.data.sources import load_dataset
 __all__ = [
     'Dataset',
     'Examples',
+    'IMAGE_SUFFIXES',
     'Pipeline',
     'evaluation_batches',
     'load_dataset',
+    'load_image',
     'normalise',
     'scoring_batches',
     'scoring_images',

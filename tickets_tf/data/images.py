@@ -67,6 +67,13 @@ def decode(paths, shape):
   return images
 
 
+def load_image(path, shape):
+  """Decodes one image file; arguments, result and errors as `decode`, for one image [height, width, channels]."""
+  with tf.device('CPU:0'):
+    image = _decode_one(path, shape[2])
+    return (image if image.shape == shape else _resize(image, shape[:2])).numpy()
+
+
 def resize(images, image_size):
   """Returns uint8 images [N, H, W, C] resized to `image_size` pixels square; 0 leaves them as they are."""
   if not image_size or images.shape[1:3] == (image_size, image_size):

@@ -1,4 +1,4 @@
-"""SavedModels that take uint8 images and give probabilities, and need TensorFlow alone to run."""
+"""SavedModels that have their preprocessing inside and need TensorFlow alone to run."""
 
 import contextlib
 import pathlib
@@ -11,19 +11,23 @@ from tickets_tf import files
 from tickets_tf import records
 from tickets_tf.data import normalise
 from tickets_tf.errors import TicketsError
-from tickets_tf.errors import UsageError
+from tickets_tf.export import ticket
 
-_EXTRA = 'assets.extra/ticket.json'
+_EXTRA = f'assets.extra/{ticket.DESCRIPTION}'
 
 
 def export_saved_model(model, dataset, folder, extra):
   """Writes a network as a SavedModel with its preprocessing inside.
 
-  Signatures: `serving_default`, uint8 images [N, height, width, channels] to probabilities [N, classes], and `logits`,
-  the same images to logits.
+  Signatures, all with one input, `images` [N, height, width, channels]:
+
+  - `serving_default`: uint8 images to `probabilities` [N, classes];
+  - `float_images`: float32 images with the values of uint8 ones, 0 to 255 and not 0 to 1, to `probabilities`;
+  - `logits`: uint8 images to `logits` [N, classes].
 
   Args:
-    model: a `tf_keras` model to logits, without wrappers.
+    model: a `tf_keras` model to logits, without wrappers. What is written is its inference alone, at its values now:
+      no optimizer, and nothing that later training of the model could change.
     dataset: the `Dataset` that it was trained on: image shape, class names, mean and std.
     folder: the folder to write, whole or not at all.
     extra: dictionary of JSON values to keep inside, beside class names and preprocessing.
@@ -31,18 +35,28 @@ def export_saved_model(model, dataset, folder, extra):
   Raises:
     TicketsError: where it cannot be written.
   """
-  images = tf.TensorSpec([None, *dataset.image_shape], tf.uint8, name='images')
+  raw = tf.TensorSpec([None, *dataset.image_shape], tf.uint8, name='images')
+  floats = tf.TensorSpec(raw.shape, tf.float32, name='images')
 
   def logits(images):
     return model(normalise(images, dataset.mean, dataset.std), training=False)
 
+  def probabilities(images):
+    return {'probabilities': tf.nn.softmax(logits(images))}
+
   archive = keras.export.ExportArchive()
   archive.track(model)
-  archive.add_endpoint('serve', lambda images: {'probabilities': tf.nn.softmax(logits(images))}, [images])
-  archive.add_endpoint('logits', lambda images: {'logits': logits(images)}, [images])
+  archive.add_endpoint('serving_default', probabilities, [raw])
+  # A function of its own for each endpoint: the archive keeps one signature of a function.
+  archive.add_endpoint('float_images', lambda images: probabilities(images), [floats])  # pylint: disable=unnecessary-lambda
+  archive.add_endpoint('logits', lambda images: {'logits': logits(images)}, [raw])
   with files.replacing(folder) as temporary:
-    with _quiet():
-      archive.write_out(str(temporary))
+    try:
+      with _quiet():
+        archive.write_out(str(temporary))
+    except tf.errors.OpError as error:
+      # TensorFlow puts the operation and the name of a part of a file before what happened.
+      raise TicketsError(f'{folder}: cannot be written: {str(error).splitlines()[0].rpartition("; ")[2]}') from error
     (temporary / _EXTRA).parent.mkdir()
     records.write_json(temporary / _EXTRA, {
         'class_names': list(dataset.class_names),
@@ -64,68 +78,37 @@ def _quiet():
       keras.utils.enable_interactive_logging()
 
 
-class LoadedTicket:
-  """A trained ticket that predicts.
+class LoadedTicket(ticket.Classifier):
+  """A trained ticket in a SavedModel.
 
   Args:
     folder: the SavedModel.
 
   Attributes:
-    class_names: list of strings, in the order of the outputs.
-    image_shape: (height, width, channels) of an image.
+    trackable: what TensorFlow loaded.
+    signatures: name -> function of the keyword `images`, a tensor, to a dictionary of tensors.
+
+  Raises:
+    TicketsError: where it cannot be loaded.
   """
 
   def __init__(self, folder):
-    folder = pathlib.Path(folder)
-    extra = records.read_json(folder / _EXTRA)
+    super().__init__(records.read_json(pathlib.Path(folder) / _EXTRA))
     try:
-      self._model = tf.saved_model.load(str(folder))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-      raise TicketsError(f'{folder}: cannot be loaded as a SavedModel: {error}') from error
-    self.class_names = extra['class_names']
-    self.image_shape = tuple(extra['image_shape'])
+      self.trackable = tf.saved_model.load(str(folder))
+    except (OSError, ValueError, KeyError, IndexError, tf.errors.OpError) as error:
+      raise TicketsError(f'{folder}: cannot be loaded as a SavedModel: {str(error).splitlines()[0]}') from error
+    self.signatures = dict(self.trackable.signatures)
 
-  def predict(self, images):
-    """Returns the probability of every class.
+  def logits(self, images):
+    """Returns float32 logits [N, classes] of uint8 images [N, height, width, channels]."""
+    return self.signatures['logits'](images=tf.constant(images))['logits'].numpy()
 
-    Args:
-      images: uint8 [N, height, width, channels], or one image [height, width, channels].
-
-    Returns:
-      float32 [N, classes], or [classes] for one image.
-
-    Raises:
-      UsageError: for images of another type or shape.
-    """
-    images = np.asarray(images)
-    if images.dtype != np.uint8 or images.shape[-3:] != self.image_shape or images.ndim not in (3, 4):
-      raise UsageError(f'images of dtype {images.dtype} and shape {images.shape}; expected uint8 [N, '
-                       f'{", ".join(map(str, self.image_shape))}]')
-    batch = images.reshape(-1, *self.image_shape)
-    outputs = self._model.signatures['serving_default'](images=tf.constant(batch))['probabilities'].numpy()
-    return outputs.reshape(*images.shape[:-3], -1)
-
-  def classify(self, images):
-    """Returns the name of the most probable class of every image, or of the one image; arguments as `predict`."""
-    best = np.argmax(self.predict(images), axis=-1)
-    return self.class_names[best] if best.ndim == 0 else [self.class_names[index] for index in best]
+  def _probabilities(self, images):
+    return self.signatures['serving_default'](images=tf.constant(images))['probabilities'].numpy()
 
 
-def load_ticket(folder):
-  """Loads a run's trained ticket.
-
-  Args:
-    folder: a run's folder, or the SavedModel in it.
-
-  Returns:
-    A `LoadedTicket`: `load_ticket('runs/...').predict(images)`.
-
-  Raises:
-    UsageError: where there is no ticket.
-    TicketsError: where it cannot be loaded.
-  """
+def is_ticket(folder):
+  """Returns whether a folder is the SavedModel of a ticket."""
   folder = pathlib.Path(folder)
-  for candidate in (folder, folder / 'ticket'):
-    if (candidate / 'saved_model.pb').is_file() and (candidate / _EXTRA).is_file():
-      return LoadedTicket(candidate)
-  raise UsageError(f'{folder}: holds no ticket; give the folder of a finished run, or the ticket folder in it')
+  return (folder / 'saved_model.pb').is_file() and (folder / _EXTRA).is_file()

@@ -18,6 +18,9 @@ _KERNELS = (
     (_CONVOLUTIONS, 'conv', ('kernel',)),
     (_DENSE, 'dense', ('kernel',)),
 )
+_FLATTENING = (keras.layers.Flatten, keras.layers.Reshape)
+_ELEMENTWISE = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU,
+                keras.layers.Dropout, keras.layers.BatchNormalization)
 _MERGES = (keras.layers.Add, keras.layers.Average, keras.layers.Subtract, keras.layers.Concatenate)
 
 
@@ -44,7 +47,8 @@ def prunable_kernels(model):
     raise UsageError(f'model {model.name!r} has no convolution or dense layer to prune')
   classifier = next((kernel for kernel in reversed(found) if kernel.kind == 'dense'), None)
   residual = any(_merges(layer) for layer in model._flatten_layers())  # pylint: disable=protected-access
-  return [dataclasses.replace(kernel, name=name, classifier=kernel is classifier, residual=residual)
+  return [dataclasses.replace(kernel, name=name, classifier=kernel is classifier, residual=residual,
+                              flattened=_flattened(kernel.layer) if kernel.kind == 'dense' else None)
           for name, kernel in zip(_unique([kernel.name for kernel in found]), found)]
 
 
@@ -70,6 +74,23 @@ def _own_kernels(layer, prefix):
   names = [layer.name] if len(weights) == 1 else [f'{layer.name}/{index}' for index in range(len(weights))]
   return [Kernel(prefix + name, tuple(weight.shape), kind, variable=weight, layer=layer)
           for name, kind, weight in zip(names, kinds, weights)]
+
+
+def _flattened(layer):
+  layer = _previous(layer)
+  while isinstance(layer, _ELEMENTWISE):
+    layer = _previous(layer)
+  # A network that permutes before it flattens takes care of the order itself.
+  if not isinstance(layer, _FLATTENING) or isinstance(_previous(layer), keras.layers.Permute):
+    return None
+  shape = layer.input_shape[1:]
+  return shape if len(shape) == 3 and len(layer.output_shape) == 2 else None
+
+
+def _previous(layer):
+  # None where there is no one layer before, and in subclassed models, which have no graph.
+  tensors = layer.inbound_nodes[0].keras_inputs if layer.inbound_nodes else ()
+  return tensors[0]._keras_history.layer if len(tensors) == 1 else None  # pylint: disable=protected-access
 
 
 def _merges(layer):

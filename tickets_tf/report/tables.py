@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from tickets_tf import files
+
 
 def layer_table(record):
   """Returns the layers of a record, kept weights and multiply-accumulates, as text with one line each and a total."""
@@ -27,6 +29,48 @@ def summary(record):
           f'{kept:,} of {weights:,} weights kept{on_paths}, seed {record["seed"]}\n'
           f'test accuracy {record["final_accuracy"]:.2%} (final weights); best over the epochs '
           f'{record["best_accuracy"]:.2%} (epoch {record["best_epoch"]}, on the {record["best_on"]} set)')
+
+
+def runs_table(records):
+  """Returns a table of runs as text, seeds together: mean and sample deviation of the test accuracies, in percent.
+
+  Args:
+    records: list of records, in the order in which they are to be shown.
+
+  Returns:
+    Text with one line for each combination of data set, network, rule, ratio and check.
+  """
+  return _runs(records).to_string(index=False) if records else 'no run is done'
+
+
+def write_runs(records, command, path):
+  """Writes the table of `runs_table` as Markdown, with the command that makes it and the commits of the runs."""
+  table = _runs(records)
+  lines = [table.columns, ['---'] * len(table.columns), *table.to_numpy().tolist()]
+  commits = sorted({str(record['environment']['commit']) for record in records})
+  files.write_text(path, '\n'.join([
+      f'    {command}', '', *('| ' + ' | '.join(map(str, line)) + ' |' for line in lines), '',
+      f'Test accuracy of the final weights in percent, mean ± sample deviation over the seeds; commit '
+      f'{", ".join(commits)}.']) + '\n')
+
+
+def _runs(records):
+  rows = pd.DataFrame([{
+      'data set': record['dataset']['name'], 'network': record['network'], 'rule': record['settings']['pruner'],
+      'ratio': record['settings']['ratio'], 'check': record['settings']['check'] or '-',
+      'kept': sum(layer['kept'] for layer in record['layers']),
+      'on paths': record['collapse']['effective_kept'],
+      'final': 100 * record['final_accuracy'], 'best': 100 * record['best_accuracy']} for record in records])
+  together = rows.groupby(['data set', 'network', 'rule', 'ratio', 'check'], sort=False, dropna=False)
+  table = together[['kept', 'on paths']].mean().round().astype('Int64')
+  table.insert(0, 'seeds', together.size())
+  for name in ('final', 'best'):
+    table[name] = [_mean_and_deviation(values) for _, values in together[name]]
+  return table.reset_index()
+
+
+def _mean_and_deviation(values):
+  return f'{values.mean():.2f}' + (f' ± {values.std():.2f}' if len(values) > 1 else '')
 
 
 def _integer(value):

@@ -1,0 +1,173 @@
+"""The arrays in a file of weights, whatever its format: names and shapes at once, values one array at a time."""
+
+import contextlib
+import dataclasses
+import functools
+import pathlib
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+
+import h5py
+import ml_dtypes  # noqa: F401  Gives NumPy the dtype bfloat16, in which safetensors hands out such arrays.
+import numpy as np
+import safetensors
+
+from tickets_tf.errors import UsageError
+
+# What the order of the arrays in a file says.
+NETWORK = 'network'  # It is the network's own.
+WRITER = 'writer'  # It is whatever order the arrays were handed over in.
+NONE = 'none'  # It is that of the alphabet.
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+  """One array in a file.
+
+  Attributes:
+    name: its name in the file.
+    shape: its shape in the file.
+    read: function without arguments that reads it.
+  """
+  name: str
+  shape: tuple
+  read: Callable = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Container:
+  """The arrays in a file.
+
+  Attributes:
+    arrays: list of `Stored`, real numbers or booleans only, in the order of the file.
+    order: what this order says: `NETWORK`, `WRITER` or `NONE`.
+    layouts: layouts that the arrays may have; see `layouts`.
+  """
+  arrays: list
+  order: str
+  layouts: tuple
+
+
+class Mismatch(Exception):
+  """The arrays of a file do not belong to the network; the message does not name the file."""
+
+
+@contextlib.contextmanager
+def naming(path):
+  """Turns whatever goes wrong with a file inside the block into a `UsageError` that names the file."""
+  try:
+    yield
+  except Mismatch as error:
+    raise UsageError(f'mask file {str(path)!r}: {error}') from error
+  except FileNotFoundError:
+    raise UsageError(f'mask file {str(path)!r}: there is no such file') from None
+  except Exception as error:  # Damage can show at any depth: zip, deflate, array header, contents.
+    raise UsageError(f'mask file {str(path)!r}: not a mask, or damaged ({error})') from error
+
+
+@contextlib.contextmanager
+def opened(path):
+  """Opens a file of arrays.
+
+  Args:
+    path: the file; its suffix is one of `SUFFIXES`.
+
+  Yields:
+    The file's `Container`; its arrays can be read inside the block.
+  """
+  with _OPEN[pathlib.Path(path).suffix](path) as container:
+    yield container
+
+
+@contextlib.contextmanager
+def _npz(path):
+  with zipfile.ZipFile(path) as archive:
+    arrays = []
+    for member in archive.namelist():
+      with archive.open(member) as file:
+        shape, dtype = _npy_header(file)
+      if _is_real(dtype):
+        read = functools.partial(_read_npy, archive, member)
+        arrays.append(Stored(member.removesuffix('.npy'), shape, read))
+    names = [array.name for array in arrays]
+    yield Container(arrays, NONE if names == sorted(names) else WRITER, ('keras', 'torch'))
+
+
+def _npy_header(file):
+  version = np.lib.format.read_magic(file)
+  # Later versions are for names of fields, which plain arrays do not have.
+  read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+  shape, _, dtype = read(file)
+  return shape, dtype
+
+
+def _read_npy(archive, member):
+  with archive.open(member) as file:
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+# Formats with fewer than 16 bits per number are left out: NumPy has no dtypes for them.
+_SAFETENSORS_NUMBERS = {'BOOL', 'U8', 'I8', 'U16', 'I16', 'F16', 'BF16', 'U32', 'I32', 'F32', 'U64', 'I64', 'F64'}
+
+
+@contextlib.contextmanager
+def _safetensors(path):
+  with safetensors.safe_open(path, framework='np') as file:
+    arrays = []
+    for name in file.keys():
+      part = file.get_slice(name)
+      if part.get_dtype() in _SAFETENSORS_NUMBERS:
+        arrays.append(Stored(name, tuple(part.get_shape()), functools.partial(file.get_tensor, name)))
+    yield Container(arrays, NONE, ('keras', 'torch'))
+
+
+@contextlib.contextmanager
+def _hdf5(path):
+  with h5py.File(path, 'r') as file:
+    root = file.get('model_weights', file)
+    names = _listed(root, 'layer_names')
+    if names:
+      # Keras' older format lists layers and weights in the order of the network.
+      paths = [f'{layer}/{weight}' for layer in names for weight in _listed(root[layer], 'weight_names')]
+    else:
+      paths = _paths(root)
+    arrays = [Stored(name, root[name].shape, functools.partial(root[name].__getitem__, ()))
+              for name in paths if _is_real(root[name].dtype)]
+    yield Container(arrays, NETWORK if names else NONE, ('keras',))
+
+
+def _listed(group, attribute):
+  # Keras cuts lists that are too long for one attribute of HDF5.
+  parts = [attribute] if attribute in group.attrs else sorted(
+      (key for key in group.attrs if key.startswith(attribute)), key=lambda key: int(key.removeprefix(attribute)))
+  return [name.decode() if isinstance(name, bytes) else str(name) for part in parts for name in group.attrs[part]]
+
+
+# An optimizer's momenta have the shapes of the kernels.
+_NO_LAYERS = ('optimizer', 'optimizer_weights', 'metrics')
+
+
+def _paths(root):
+  found = []
+  root.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+  return [name for name in found if name.split('/')[0] not in _NO_LAYERS]
+
+
+@contextlib.contextmanager
+def _keras(path):
+  # Unpacked, since HDF5 jumps to and fro in a file, which inside a zip can mean inflating it again each time.
+  with zipfile.ZipFile(path) as archive, tempfile.TemporaryFile() as unpacked:
+    with archive.open('model.weights.h5') as packed:
+      shutil.copyfileobj(packed, unpacked)
+    with _hdf5(unpacked) as container:
+      yield container
+
+
+def _is_real(dtype):
+  return dtype.kind in 'biuf'
+
+
+_OPEN = {'.npz': _npz, '.safetensors': _safetensors, '.h5': _hdf5, '.hdf5': _hdf5, '.keras': _keras}
+SUFFIXES = tuple(_OPEN)

@@ -1,0 +1,83 @@
+"""What the name of an array in a file, or of a kernel, tells: the layer, and its place in the network."""
+
+import dataclasses
+import re
+
+# Of torch's DataParallel and compile, and of checkpoints that hold more than a network.
+_AROUND = ('module', '_orig_mod', 'model', 'state_dict')
+_WRAPPER = re.compile(r'^(prune_low_magnitude|ticket_wrapper)_')
+_PARAMETER = re.compile(r'(^|[./_])(weight_mask|kernel_mask|mask|weight_orig|weights?|kernel)$')
+# Keras' newer files number layers by class, in the order of the network, and do not name them.
+_NUMBERED = re.compile(r'/vars/[0-9]+$')
+_AUTOMATIC = re.compile(r'((depthwise_|separable_)?conv[123]d(_transpose)?|(einsum_)?dense)(_[0-9]+)?')
+# The last one is that of Keras' own ResNets.
+_SHORTCUT = re.compile(r'downsample|shortcut|skip|block[0-9]+_0_conv$')
+
+
+@dataclasses.dataclass(frozen=True)
+class Name:
+  """A name, taken apart.
+
+  Attributes:
+    keys: names under which the layer may be known, with one kind of separator, a frozenset.
+    place: tuple of (word with # for numbers, numbers), from the outermost part of the name to the innermost.
+    mask: whether the name says that the array is a mask.
+    shortcut: whether the name says that the layer is on a residual connection.
+    automatic: whether Keras made the name up by counting layers; it may differ from session to session.
+  """
+  keys: frozenset
+  place: tuple
+  mask: bool
+  shortcut: bool
+  automatic: bool
+
+
+def parse(text):
+  """Returns the `Name` of an array or kernel called `text`."""
+  text = text.removesuffix(':0')
+  numbered = _NUMBERED.search(text)
+  parameter = numbered or _PARAMETER.search(text)
+  pieces = [piece for piece in re.split('[./]', text[:parameter.start()] if parameter else text) if piece]
+  while len(pieces) > 1 and pieces[0] in _AROUND:
+    pieces.pop(0)
+  pieces = [_WRAPPER.sub('', piece) for piece in pieces]
+  if '/' in text and not numbered and pieces[:1] == pieces[-1:]:  # Keras repeats the layer in front of its weights.
+    pieces = pieces[:1]
+  return Name(
+      keys=frozenset() if numbered else frozenset(map(_key, (text, '.'.join(pieces)))),
+      place=_place(pieces),
+      mask=bool(parameter) and parameter.group().endswith('mask'),
+      shortcut=any(_SHORTCUT.search(piece) for piece in pieces),
+      automatic=not numbered and bool(pieces) and bool(_AUTOMATIC.fullmatch(pieces[-1])))
+
+
+def before(one, other):
+  """Tells from two names which layer comes first.
+
+  Numbers tell: `layer1.0.conv2` comes before `layer1.1.conv1`. Words do not, whatever the alphabet says: `stem`,
+  `layer1`; `conv2`, `downsample`.
+
+  Returns:
+    True, False, or None where the names do not tell.
+  """
+  for (word, numbers), (other_word, other_numbers) in zip(one.place, other.place):
+    if word != other_word:
+      return None
+    if numbers != other_numbers:
+      return numbers < other_numbers
+  return None
+
+
+def _key(text):
+  return '.'.join(part for part in re.split('[./_]+', text) if part)
+
+
+def _place(pieces):
+  place = []
+  for word in re.split('[./_]+', '.'.join(pieces)):
+    numbers = tuple(map(int, re.findall('[0-9]+', word)))
+    if place and re.fullmatch('[0-9]+', word):
+      place[-1] = (place[-1][0], place[-1][1] + numbers)
+    else:
+      place.append((re.sub('[0-9]+', '#', word), numbers))
+  return tuple(place)

@@ -1,0 +1,108 @@
+"""Changes to a TFLite file that the converter has no setting for."""
+
+import flatbuffers
+from ai_edge_litert import interpreter
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
+
+from tickets_tf import notes
+
+_ALIGNMENT = 16  # bytes, as the schema asks of every buffer
+
+
+def shorten_names(model):
+  """Names every tensor inside by its layer, where the converter joins the paths of all that went into it.
+
+  In a sparse file of a small network those names are a twentieth of the bytes.
+
+  Args:
+    model: a `ModelT`, changed in place.
+  """
+  for graph in model.subgraphs:
+    outside = {*graph.inputs, *graph.outputs}
+    for index, tensor in enumerate(graph.tensors):
+      if index not in outside:
+        layer = tensor.name.split(b';')[0].split(b'/')[-2:][0]
+        tensor.name = b'%s:%d' % (layer, index)  # other tools want names that differ
+
+
+def densify_dense_layers(model, content):
+  """Stores int8 weights of dense layers densely.
+
+  XNNPACK, on by default in every runtime, refuses a file whose dense layers get int8 weights from DENSIFY (seen with
+  ai_edge_litert 2.3), while it takes those of convolutions.
+
+  Args:
+    model: a `ModelT` with one graph, changed in place.
+    content: the same as bytes.
+  """
+  graph, = model.subgraphs
+  sources = {operator.outputs[0]: operator for operator in graph.operators
+             if _code(model, operator) == schema.BuiltinOperator.DENSIFY}
+  weights = {operator.inputs[1] for operator in graph.operators
+             if _code(model, operator) == schema.BuiltinOperator.FULLY_CONNECTED}
+  found = [index for index in weights & sources.keys() if graph.tensors[index].type == schema.TensorType.INT8]
+  if not found:
+    return
+  dense = _computed(content)
+  for index in found:
+    # The tensor that DENSIFY computed becomes the constant, and the sparse one, which nothing reads now, empty.
+    operator = sources[index]
+    sparse = graph.tensors[operator.inputs[0]]
+    model.buffers[sparse.buffer].data = dense(index).view('uint8').ravel()
+    graph.tensors[index].buffer, sparse.buffer, sparse.sparsity = sparse.buffer, 0, None
+    graph.operators.remove(operator)
+
+
+def _computed(content):
+  """Returns a function from the index of a tensor to its value after one inference, by the runtime's own kernels."""
+  with notes.dropped():
+    runtime = interpreter.Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    runtime.allocate_tensors()
+    runtime.invoke()
+  return runtime.get_tensor
+
+
+def with_logits(content):
+  """Returns a TFLite file with the logits, what goes into its softmax, as a second output.
+
+  Args:
+    content: the file, bytes.
+  """
+  model = read(content)
+  graph, = model.subgraphs
+  softmax, = (operator for operator in graph.operators if _code(model, operator) == schema.BuiltinOperator.SOFTMAX)
+  graph.outputs = [*graph.outputs, softmax.inputs[0]]
+  return write(model)
+
+
+def operators(content):
+  """Returns the names of the operators in a TFLite file, bytes, as a list in the order of computation."""
+  model = read(content)
+  names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+  return [names[_code(model, operator)] for graph in model.subgraphs for operator in graph.operators]
+
+
+def read(content):
+  """Returns the `ModelT` of a TFLite file given as bytes."""
+  return flatbuffer_utils.read_model_from_bytearray(content)
+
+
+def write(model):
+  """Returns a `ModelT` as bytes, every buffer aligned as the schema asks."""
+  builder = _AlignedBuilder(1024)
+  builder.Finish(model.Pack(builder), file_identifier=b'TFL3')
+  return bytes(builder.Output())
+
+
+def _code(model, operator):
+  return flatbuffer_utils.get_builtin_code_from_operator_code(model.operatorCodes[operator.opcodeIndex])
+
+
+class _AlignedBuilder(flatbuffers.Builder):
+  """Aligns vectors of bytes, which the generated Python code does not do."""
+
+  def StartVector(self, elemSize, numElems, alignment):  # pylint: disable=invalid-name
+    return super().StartVector(elemSize, numElems, _ALIGNMENT if elemSize == 1 else alignment)

@@ -1,0 +1,64 @@
+"""Batch norm as part of the layer before it."""
+
+import numpy as np
+import tf_keras as keras
+
+# Their kernels have the output channels last; Keras derives transposed and separable convolutions from them, which do
+# not, so that the type has to be one of these exactly.
+_FOLDABLE = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
+
+
+def fold_batch_norm(model):
+  """Returns a copy of a network whose batch norm is folded into the layers before it.
+
+  Inference turns y = gamma * (W x + b - mean) / sqrt(variance + epsilon) + beta (Ioffe and Szegedy 2015, algorithm 2)
+  into y = (s W) x + (s (b - mean) + beta) with s = gamma / sqrt(variance + epsilon): one bias per output channel, and
+  a removed weight stays exactly zero.
+
+  Args:
+    model: a functional or sequential `tf_keras` model without wrappers; it is left as it was, and shares no variable
+      with the copy.
+
+  Returns:
+    A model of the same layers, names and outputs in inference. A batch norm that nothing else reads from the layer
+    before, a convolution or dense layer without activation, has become a linear activation of its name; any other
+    stays.
+  """
+  norms = dict(_pairs(model))
+  folded = set(norms.values())
+
+  def clone(layer):
+    if layer in folded:
+      return keras.layers.Activation('linear', name=layer.name)
+    bias = {'use_bias': True} if layer in norms else {}
+    return type(layer).from_config({**layer.get_config(), **bias})
+
+  copy = keras.models.clone_model(model, clone_function=clone)
+  for layer in model.layers:
+    if layer in norms:
+      copy.get_layer(layer.name).set_weights(_folded(layer, norms[layer]))
+    elif layer not in folded:
+      copy.get_layer(layer.name).set_weights(layer.get_weights())
+  return copy
+
+
+def _pairs(model):
+  """Yields (layer, batch norm) for every batch norm that can be folded."""
+  inside = set(model.layers)
+  for norm in model.layers:
+    if type(norm) is not keras.layers.BatchNormalization or len(norm.inbound_nodes) != 1:
+      continue
+    layer = norm.inbound_nodes[0].inbound_layers
+    if type(layer) not in _FOLDABLE or layer not in inside or layer.activation is not keras.activations.linear:
+      continue
+    if len(layer.outbound_nodes) == len(layer.inbound_nodes) == 1 and list(norm.axis) == [len(layer.output_shape) - 1]:
+      yield layer, norm
+
+
+def _folded(layer, norm):
+  kernel, bias = layer.kernel.numpy(), layer.bias.numpy() if layer.use_bias else 0.0
+  scale = 1 / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
+  scale = scale * norm.gamma.numpy() if norm.scale else scale
+  shift = norm.beta.numpy() if norm.center else 0.0
+  # Adding zero makes -0.0, a removed weight times a negative scale, zero again.
+  return [kernel * scale + 0.0, (bias - norm.moving_mean.numpy()) * scale + shift]
