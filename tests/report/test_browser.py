@@ -79,7 +79,7 @@ def source():
 def test_it_fits_a_window_of_any_width(width, source, tmp_path):
   found = measure(tmp_path, source, width)
   assert found['width'] <= width
-  assert len(found['plots']) == 6 and all(w > min(width, 400) * 0.8 and h > 100 for w, h in found['plots'])
+  assert len(found['plots']) == 10 and all(w > min(width, 400) * 0.8 and h > 60 for w, h in found['plots'])
   assert found['outside'] == [] and found['overlaps'] == 0
   assert found['requests'] == 0
 
