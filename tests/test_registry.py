@@ -23,7 +23,7 @@ def test_every_rule_names_what_exists():
 
 def test_a_rule_takes_another_allocation():
   assert rules.resolve('random').allocation == 'smart'
-  assert rules.resolve('random', 'erk') == rules.Rule('random', 'erk', source=rules.resolve('random').source)
+  assert rules.resolve('random', allocation='erk') == rules.Rule('random', 'erk', source=rules.resolve('random').source)
 
 
 def test_a_users_score_is_a_rule():
@@ -68,3 +68,18 @@ def test_models_take_a_depth():
   assert registry.MODELS.split('resnet32') == ('resnet', 32)
   with pytest.raises(UsageError, match="unknown model 'densenet'"):
     registry.MODELS.check('densenet40')
+
+
+@pytest.mark.parametrize('kind', ['allocation', 'check', 'dataset', 'model', 'rule', 'score'])
+def test_every_table_takes_entries_of_a_users_own(kind):
+  import tickets_tf
+  from tickets_tf import registry
+  from tickets_tf import rules
+  tables = {'allocation': registry.ALLOCATIONS, 'check': registry.CHECKS, 'dataset': registry.DATASETS,
+            'model': registry.MODELS, 'rule': rules.RULES, 'score': registry.SCORES}
+  name = f'mine_{kind}'
+  try:
+    own = getattr(tickets_tf, f'register_{kind}')(name)(object())
+    assert tables[kind].get(name) is own
+  finally:
+    tables[kind]._entries.pop(name, None)

@@ -224,7 +224,8 @@ def test_what_is_on_a_path_is_in_the_record(unbroken):
 def test_a_collapsed_ticket_is_trained_or_refused(tmp_path, monkeypatch):
   collapsed, said, warned = tiny(tmp_path, epochs=1, ratio=0.999, allocation='uniform'), [], []
   monkeypatch.setattr(run.logging, 'warning', lambda message, *values: warned.append(message % values))
-  with pytest.raises(tickets_tf.errors.TicketsError, match='has collapsed: no path .* layers that kept nothing: conv1, '):
+  refused = 'has collapsed: no path .* layers that kept nothing: conv1, '
+  with pytest.raises(tickets_tf.errors.TicketsError, match=refused):
     run.train(dataclasses.replace(collapsed, on_collapse='fail'), said.append)
   assert not (collapsed.folder() / 'metrics.jsonl').exists()
   units = 'units are on no path from input to output (conv1 4, '

@@ -69,3 +69,22 @@ def test_every_field_is_a_flag_with_help():
 def test_no_tensorflow_is_needed():
   program = 'import sys; from tickets_tf import command, settings; sys.exit("tensorflow" in sys.modules)'
   assert subprocess.run([sys.executable, '-c', program]).returncode == 0
+
+
+def test_a_mask_counts_by_what_is_in_its_file(tmp_path):
+  path = tmp_path / 'mask.npz'
+  path.write_bytes(b'one')
+  chosen = Settings(pruner='given', mask=str(path))
+  first = chosen.digest()
+  path.write_bytes(b'other')
+  assert chosen.digest() != first
+  path.unlink()
+  with pytest.raises(UsageError, match='--mask=.*mask.npz: cannot be read: No such file'):
+    chosen.folder()
+
+
+def test_options_are_literals_or_strings():
+  assert Settings(score_options='curvature=hutchinson, samples=20').options('score_options') == {
+      'curvature': 'hutchinson', 'samples': 20}
+  with pytest.raises(UsageError, match='--allocation_options=0.3: expected name=value'):
+    Settings(allocation_options='0.3')

@@ -20,6 +20,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 _EXPORTS = {
     'Mask': 'masks',
+    'Plan': 'sanity',
     'Settings': 'settings',
     'Ticket': 'tickets',
     'allocate': 'allocation',
@@ -27,15 +28,17 @@ _EXPORTS = {
     'find_ticket': 'tickets',
     'load_ticket': 'export',
     'prunable_kernels': 'models',
+    'sanity_check': 'sanity',
     'score_weights': 'scores',
     'train': 'run',
 }
 _REGISTRIES = {
-    'register_allocation': 'ALLOCATIONS',
-    'register_dataset': 'DATASETS',
-    'register_model': 'MODELS',
-    'register_rule': 'RULES',
-    'register_score': 'SCORES',
+    'register_allocation': ('registry', 'ALLOCATIONS'),
+    'register_check': ('registry', 'CHECKS'),
+    'register_dataset': ('registry', 'DATASETS'),
+    'register_model': ('registry', 'MODELS'),
+    'register_rule': ('rules', 'RULES'),
+    'register_score': ('registry', 'SCORES'),
 }
 
 __all__ = sorted([*_EXPORTS, *_REGISTRIES])
@@ -45,7 +48,8 @@ def __getattr__(name):
   if name in _EXPORTS:
     return getattr(importlib.import_module(f'tickets_tf.{_EXPORTS[name]}'), name)
   if name in _REGISTRIES:
-    return getattr(importlib.import_module('tickets_tf.registry'), _REGISTRIES[name]).register
+    module, table = _REGISTRIES[name]
+    return getattr(importlib.import_module(f'tickets_tf.{module}'), table).register
   try:
     return importlib.import_module(f'tickets_tf.{name}')
   except ModuleNotFoundError as error:

@@ -1,6 +1,7 @@
 """The stage of a run that finds its ticket: what is kept, and the weights that training starts from."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def _original_ticket(settings, check, dataset, model, say):
   if not rule.prunes:
     mask = masks.Mask.dense(prunable_kernels(model))
   elif rule.given:
-    mask = masks.load(settings.mask, prunable_kernels(model), settings.mask_layout, say)
+    mask = masks.load(pathlib.Path(settings.mask).expanduser(), prunable_kernels(model), settings.mask_layout, say)
   else:
     images, labels = _scoring_batch(settings, dataset, seen)
     # Where training comes before scoring, the earlier rounds are runs of their own.

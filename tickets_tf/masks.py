@@ -201,10 +201,10 @@ def load(path, kernels=None, layout='auto', report=None):
   """Reads a mask from a file of this or, where the network is given, of another program; never unpickles.
 
   A file of another program holds one array per kernel, each a mask of 0 and 1 or weights whose exact zeros are the
-  removed ones. An array belongs to a kernel that has its name (as in `NAME.weight`, `NAME/kernel:0`, `NAME.weight_mask`;
-  a mask goes before weights), else to the only kernel of its shape, else to one of that shape by the order that names
-  and file tell. Biases and whatever else has no kernel's shape are left aside. Arrays in PyTorch's layout are
-  transposed, dense layers behind a flattened feature map included, except in subclassed models.
+  removed ones. An array belongs to a kernel that has its name (as in `NAME.weight`, `NAME/kernel:0` or
+  `NAME.weight_mask`; a mask goes before weights), else to the only kernel of its shape, else to one of that shape by
+  the order that names and file tell. Biases and whatever else has no kernel's shape are left aside. Arrays in PyTorch's
+  layout are transposed; so are the inputs of dense layers behind a flattened feature map, except in subclassed models.
 
   Args:
     path: file to read; the suffix decides the format: `.npz`, `.safetensors`, or weights of Keras in `.weights.h5`,
@@ -224,8 +224,8 @@ def load(path, kernels=None, layout='auto', report=None):
   """
   suffix = pathlib.Path(path).suffix
   if suffix in _PICKLES:
-    raise UsageError(f'mask file {str(path)!r}: {suffix} files can hold code and are not read; in PyTorch, '
-                     'safetensors.torch.save_file(model.state_dict(), \'model.safetensors\') writes one that can be')
+    raise UsageError(f'mask file {str(path)!r}: {suffix} files can hold code and are not read; convert it in PyTorch '
+                     'with safetensors.torch.save_file(model.state_dict(), \'model.safetensors\')')
   _check_suffix(path, exchange.SUFFIXES)
   _check_layout(layout, ('auto', *exchange.LAYOUTS))
   with exchange.naming(path):

@@ -181,8 +181,11 @@ def _questions(plan):
 def _checks_for(rule):
   if rule.rule().given:
     return list(_OF_A_MASK)
-  # A name that stands for the same check as an earlier one would be asked twice.
-  return list({id(registry.CHECKS.get(name)): name for name in reversed(registry.CHECKS.names())}.values())[::-1]
+  # Two names of one check would ask it twice.
+  names = {}
+  for name in registry.CHECKS.names():
+    names.setdefault(id(registry.CHECKS.get(name)), name)
+  return list(names.values())
 
 
 def _controls(plan):

@@ -164,8 +164,14 @@ class Settings:
             if field.metadata['identity'] and getattr(self, field.name) != field.default}
 
   def digest(self):
-    """Returns eight hexadecimal digits that depend on `identity` alone: a new field renames no old run."""
-    return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
+    """Returns eight hexadecimal digits that depend on `identity` alone: a new field renames no old run.
+
+    A mask from a file counts by what is in the file, so that another mask of the same name is another run.
+    """
+    digest = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode())
+    if self.mask:
+      digest.update(_contents('mask', self.mask))
+    return digest.hexdigest()[:8]
 
   def run_name(self):
     """Returns the name of the run's folder, readable and unique to the settings."""
@@ -176,6 +182,13 @@ class Settings:
   def folder(self):
     """Returns the path of the run's folder."""
     return pathlib.Path(self.output_dir).expanduser() / self.run_name()
+
+
+def _contents(flag, path):
+  try:
+    return pathlib.Path(path).expanduser().read_bytes()
+  except OSError as error:
+    raise UsageError(f'--{flag}={path}: cannot be read: {error.strerror}') from error
 
 
 def _validate_field(field, value):

@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import multiprocessing
 import os
+import threading
 import time
 
 import tqdm
@@ -31,6 +32,10 @@ class Outcome:
   def record(self, settings):
     """Returns the record of a run, or None where it is not done."""
     return self.records.get(lineage.canonical(settings))
+
+  def distinct(self, runs):
+    """Returns the records of those runs that are done, in their order; settings that name one run count once."""
+    return [self.records[run] for run in dict.fromkeys(map(lineage.canonical, runs)) if run in self.records]
 
 
 def run_all(runs, parallel=1, minutes=0.0, say=print, progress=True):
@@ -116,7 +121,7 @@ def _side_by_side(left, done, parallel, deadline):
   """As `_one_by_one`, in processes that start afresh after some runs, so that what TensorFlow keeps is given back."""
   left, failed, working = list(left), set(), {}
   context = multiprocessing.get_context('spawn')
-  pool = concurrent.futures.ProcessPoolExecutor(parallel, context, _quietly, max_tasks_per_child=40)
+  pool = concurrent.futures.ProcessPoolExecutor(parallel, context, _prepare_worker, max_tasks_per_child=40)
   try:
     while left or working:
       for run in [run for run in left if _unmet(run, failed)]:
@@ -162,11 +167,18 @@ def _make(run):
   return ''
 
 
-def _quietly():
+def _prepare_worker():
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
   os.environ.setdefault('TF_FORCE_GPU_ALLOW_GROWTH', 'true')  # Several processes share a device's memory.
   with open(os.devnull, 'w') as nothing:
     os.dup2(nothing.fileno(), 2)
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+  # A parent that is killed cannot end its workers, which would wait for work for ever.
+  multiprocessing.parent_process().join()
+  os._exit(1)
 
 
 def grid(base, **values):

@@ -103,8 +103,11 @@ def test_report_says_what_is_odd(kernels, tmp_path):
     return lines
 
   dense = {kernel.name: np.full(kernel.shape, 0.5) for kernel in kernels}
-  assert lines_of(dense)[-1] == ('no weight is zero: probably a network that was never pruned; the mask keeps every '
-                                 'weight')
+  assert lines_of(dense)[-1] == '0 weights are zero: probably a network that was never pruned'
+  dense['classifier'][3, 3] = 0
+  assert lines_of(dense)[-1] == '1 weights are zero: probably a network that was never pruned'
+  dense['classifier'][4] = 0
+  assert lines_of(dense)[-1].startswith('kept')
   assert lines_of(dense)[0].startswith('10 kernels found in weights, whose zeros are removed')
   assert lines_of({**dense, 'conv1': np.zeros((3, 3, 3, 4))})[-1] == 'kernels that keep nothing: conv1'
   assert lines_of({name: values > 0 for name, values in dense.items()})[0].startswith('10 kernels found in masks:')
@@ -233,8 +236,8 @@ def test_kernels_are_needed_for_files_of_other_programs(kernels, tmp_path):
 def test_mismatch_is_one_line_that_names_the_file(kernels, tmp_path):
   arrays = {torch_name(kernel.name): np.ones(kernel.shape) for kernel in kernels[:-1]}
   np.savez(tmp_path / 'a.npz', **arrays, fc=np.ones((16, 100)))
-  with pytest.raises(UsageError, match=r"^mask file '.*a\.npz': kernels and arrays .*kernels left: classifier \(16, 10\);"
-                                       r' arrays left: fc \(16, 100\)$'):
+  with pytest.raises(UsageError, match=r"^mask file '.*a\.npz': kernels and arrays .*; "
+                                       r'kernels left: classifier \(16, 10\); arrays left: fc \(16, 100\)$'):
     masks.load(tmp_path / 'a.npz', kernels)
 
 

@@ -79,6 +79,22 @@ def test_numbers_go_before_the_order_of_the_writer_but_not_of_keras():
   assert list(match(arrays, BODY, order=NETWORK)[0].values()) == ['layer1', 'layer3', 'layer2', 'layer4', 'layer5']
 
 
+def test_where_the_writer_lists_shortcuts_says_nothing():
+  kernels = [conv('c1', 8, 8), conv('c2', 8, 8), conv('c1_shortcut', 8, 8, 1)]
+  arrays = [torch('red.skip', 8, 8, 1), torch('red', 8, 8), torch('body', 8, 8)]
+  assert list(match(arrays, kernels, 'torch', WRITER)[0].values()) == ['red', 'body', 'red.skip']
+
+
+def test_the_order_of_the_writer_must_not_contradict_numbers():
+  kernels = [*BODY, conv('c5', 8, 4, 1), conv('c6', 8, 4, 1)]
+  names = ['stem', 'layer3', 'layer2', 'layer4', 'head', 'x', 'a']
+  with pytest.raises(Mismatch, match=r'the order of layer2 .* and layer3 .* is not that of the kernels'):
+    match([(name, kernel.shape) for name, kernel in zip(names, kernels)], kernels, order=WRITER)
+  names[1:3] = 'layer2', 'layer3'
+  assert list(match([(name, kernel.shape) for name, kernel in zip(names, kernels)], kernels, order=WRITER)[0].values()
+              ) == names
+
+
 def test_an_order_that_fails_somewhere_is_not_believed_elsewhere():
   arrays = [('a', BODY[1].shape), ('b', BODY[2].shape), ('c', BODY[3].shape), ('stem', BODY[0].shape),
             ('head', BODY[4].shape)]
@@ -115,7 +131,7 @@ def test_shortcuts_of_the_shape_of_other_convolutions(order):
   for each in (kernels, first_block + kernels[4:], [kernels[3], *kernels[:3], *kernels[4:]]):
     assert match(arrays, each, order=order)[0] == truth
   # Without a word on the side of the network nothing tells it from the third convolution.
-  anonymous = [*bottleneck(1, 1, True, '0_conv'), *bottleneck(1, 2, False, '')]
+  anonymous = [*bottleneck(1, 1, True, 'extra'), *bottleneck(1, 2, False, '')]
   with pytest.raises(Mismatch, match=r'conv3\.weight .* and .*downsample\.0\.weight'):
     match(arrays, anonymous, order=order)
 

@@ -25,6 +25,11 @@ def test_separators_make_no_difference(text):
   assert 'stage1.block2.conv1' in names.parse(text).keys
 
 
+@pytest.mark.parametrize('text', ['block.0.block.weight', 'block/list_0/block/vars/0'])
+def test_only_names_of_keras_repeat_the_layer(text):
+  assert len(names.parse(text).place) > 1
+
+
 def test_whole_names_count_too():
   assert 'model.to.mask' in names.parse('model.to_mask').keys
 
@@ -33,8 +38,8 @@ def test_tells_masks_shortcuts_and_counted_names():
   assert [names.parse(text).mask for text in ('a.weight_mask', 'a_mask', 'a/mask:0', 'a.weight', 'a', 'unmask')] == [
       True, True, True, False, False, False]
   assert [names.parse(text).shortcut for text in (
-      'layer2.0.downsample.0.weight', 'stage2_block1_shortcut', 'b.convshortcut.weight', 'layer2.0.conv1.weight')] == [
-          True, True, True, False]
+      'layer2.0.downsample.0.weight', 'stage2_block1_shortcut', 'b.convshortcut.weight', 'conv2_block1_0_conv',
+      'layer2.0.conv1.weight', 'conv2_block1_1_conv', 'stage_0_conv')] == [True] * 4 + [False] * 3
   assert [names.parse(text).automatic for text in (
       'conv2d', 'conv2d_12/kernel:0', 'inner/dense_3', 'depthwise_conv2d_1', 'conv2', 'dense_layer', 'conv2d_a',
       'layers/conv2d_1/vars/0')] == [True, True, True, True, False, False, False, False]

@@ -116,3 +116,24 @@ def test_wrapping_changes_no_name(small_model):
   before = tickets_tf.prunable_kernels(small_model)
   wrapped = sparse.wrap(small_model, Mask.dense(before))
   assert tickets_tf.prunable_kernels(wrapped) == before
+
+
+def flattened(*layers, shape=(6, 8, 3)):
+  """What is known of a chain of layers, given as (class, arguments...), and two dense layers behind it."""
+  chain = [layer(*arguments) for layer, *arguments in layers]
+  model = keras.Sequential([keras.Input(shape), *chain, keras.layers.Dense(3), keras.layers.Dense(3)])
+  return [kernel.flattened for kernel in tickets_tf.prunable_kernels(model) if kernel.kind == 'dense']
+
+
+def test_knows_the_feature_map_that_is_flattened_for_a_dense_layer():
+  conv, flat, norm = (keras.layers.Conv2D, 5, 3), (keras.layers.Flatten,), (keras.layers.BatchNormalization,)
+  relu, dropout = (keras.layers.ReLU,), (keras.layers.Dropout, 0.5)
+  assert flattened(conv, flat) == [(4, 6, 5), None]
+  assert flattened(conv, norm, relu, dropout, flat, norm, relu, dropout) == [(4, 6, 5), None]
+  assert flattened(conv, (keras.layers.Reshape, (-1,))) == [(4, 6, 5), None]
+  assert flattened(conv, (keras.layers.GlobalAveragePooling2D,)) == [None, None]
+  assert flattened(flat, shape=(6, 8)) == [None, None]
+  assert flattened((keras.layers.Dense, 4), flat) == [None, (6, 8, 4), None]
+  # PyTorch's order, made by hand.
+  assert flattened(conv, (keras.layers.Permute, (3, 1, 2)), flat) == [None, None]
+  assert [kernel.flattened for kernel in tickets_tf.prunable_kernels(sequential())][-2:] == [(2, 2, 5), None]

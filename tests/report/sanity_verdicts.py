@@ -26,7 +26,8 @@ _WORDS = {'insensitive': 'keeps its accuracy under {check}: it does not use what
           'undecided': 'may or may not lose accuracy under {check}'}
 
 
-def verdicts(rules=tuple(RULES), ratios=(0.9, 0.95, 0.98), checks=tuple(CHECKS), seeds=5, margin=0.5, spread=0.12, **more):
+def verdicts(rules=tuple(RULES), ratios=(0.9, 0.95, 0.98), checks=tuple(CHECKS), seeds=5, margin=0.5, spread=0.12,
+             **more):
   """Returns verdicts of every rule, ratio and check; `more` replaces what is at the top."""
   rng = np.random.default_rng(20)
   resolution = 0.01
@@ -36,8 +37,8 @@ def verdicts(rules=tuple(RULES), ratios=(0.9, 0.95, 0.98), checks=tuple(CHECKS),
     for ratio in ratios:
       original = 94 - 40 * (ratio - 0.9) + rng.normal(0, spread, seeds)
       for check in checks:
-        drop = {'rearrange': 4 * uses, 'shuffle_weights': 3 * uses, 'reinitialise': 2.5 * uses, 'invert': 6 * (rule != 'random'),
-                'half_dataset': 0.7 * uses}.get(check, 0.9 * uses * (ratio > 0.95))
+        drop = {'rearrange': 4 * uses, 'shuffle_weights': 3 * uses, 'reinitialise': 2.5 * uses,
+                'invert': 6 * (rule != 'random'), 'half_dataset': 0.7 * uses}.get(check, 0.9 * uses * (ratio > 0.95))
         checked = original - drop * (1 + 20 * (ratio - 0.9)) + rng.normal(0, spread, seeds)
         cut = [check == 'invert' and ratio == 0.98 and seed % 2 == 0 for seed in range(seeds)]
         checked[cut] = 10

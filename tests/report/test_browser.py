@@ -19,8 +19,8 @@ BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=f'no browser is installed: none of {", ".join(BROWSERS)}')
 # Chromium's windows are at least 500 pixels wide, the frames in them are not.
-FRAME = '<!DOCTYPE html><meta charset="utf-8"><body style="margin:0"><iframe style="border:0" width="{}" height="900" ' \
-        'srcdoc="{}"></iframe><script>{}</script>'
+FRAME = ('<!DOCTYPE html><meta charset="utf-8"><body style="margin:0">'
+         '<iframe style="border:0" width="{}" height="900" srcdoc="{}"></iframe><script>{}</script>')
 MEASURE = '''
 window.onload = () => {
   const frame = document.querySelector('iframe').contentWindow, page = frame.document;
@@ -79,7 +79,7 @@ def source():
 def test_it_fits_a_window_of_any_width(width, source, tmp_path):
   found = measure(tmp_path, source, width)
   assert found['width'] <= width
-  assert len(found['plots']) == 6 and all(w > min(width, 400) * 0.8 and h > 100 for w, h in found['plots'])
+  assert len(found['plots']) == 10 and all(w > min(width, 400) * 0.8 and h > 60 for w, h in found['plots'])
   assert found['outside'] == [] and found['overlaps'] == 0
   assert found['requests'] == 0
 

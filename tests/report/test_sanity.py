@@ -176,7 +176,7 @@ def test_escaped_cells_stay_in_their_column():
 def test_the_same_verdicts_give_the_same_bytes(tmp_path):
   verdicts = sanity_verdicts.failed()
   (tmp_path / 'one').mkdir()
-  with matplotlib.rc_context({'axes.grid': True, 'font.size': 30, 'svg.fonttype': 'path', 'lines.linewidth': 9}):
+  with matplotlib.rc_context({'axes.xmargin': 0.3, 'font.size': 30, 'svg.fonttype': 'path', 'xtick.direction': 'in'}):
     report.write_sanity(verdicts, tmp_path / 'one')
   (tmp_path / 'two').mkdir()
   code = ('import json, sys; from tickets_tf import report\n'
@@ -279,7 +279,7 @@ def test_an_undecided_verdict_has_its_forecast_and_looks_their_levels():
   for text in (report.sanity_table(verdicts), page.html(verdicts), sanity.markdown(verdicts)):
     assert text.count('seeds would probably decide it: ') == len(open_ones) and verdicts['stopped'] in text
     for judgement in open_ones:
-      assert f'{judgement["forecast"]["seeds"]} seeds would probably decide it: {judgement["forecast"]["outcome"]}' in text
+      assert '{seeds} seeds would probably decide it: {outcome}'.format(**judgement['forecast']) in text
   assert 'up to 3 looks, at 3, 5, 8 seeds; 1 done' in page.html(verdicts)
   assert 'looks' not in ' '.join(wording.statistics(sanity_verdicts.minimal()))
 
@@ -421,7 +421,9 @@ def test_a_long_network_names_some_of_its_layers():
 def test_plots_take_their_colours_and_type_from_the_page():
   source = page.html(sanity_verdicts.failed())
   names = set(re.findall(r'--([\w-]+):', source))
-  for text in Page(source).values('style'):
+  found = Page(source)
+  assert len(found.find('style')) == 1
+  for text in found.values('style'):
     assert not re.search('#[0-9a-f]{3,}|font-family|DejaVu', text), text
     assert set(re.findall(r'var\(--([\w-]+)\)', text)) <= names
 

@@ -5,7 +5,7 @@ No file is ever unpickled.
 
 from tickets_tf.exchange.containers import NETWORK, SUFFIXES, Container, Stored, naming, opened
 from tickets_tf.exchange.layouts import LAYOUTS
-from tickets_tf.exchange.masks import OWN_SUFFIXES, read_own, write_own
+from tickets_tf.exchange.own import OWN_SUFFIXES, read_own, write_own
 from tickets_tf.exchange.reading import read_masks
 
 __all__ = ['LAYOUTS', 'NETWORK', 'OWN_SUFFIXES', 'SUFFIXES', 'Container', 'Stored', 'naming', 'opened', 'read_masks',

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable
 
 import h5py
-import ml_dtypes  # Gives NumPy the dtype bfloat16, without which safetensors cannot hand out such arrays.
+import ml_dtypes  # noqa: F401  Gives NumPy the dtype bfloat16, in which safetensors hands out such arrays.
 import numpy as np
 import safetensors
 
@@ -166,7 +166,7 @@ def _keras(path):
 
 
 def _is_real(dtype):
-  return dtype.kind in 'biuf' or dtype == ml_dtypes.bfloat16
+  return dtype.kind in 'biuf'
 
 
 _OPEN = {'.npz': _npz, '.safetensors': _safetensors, '.h5': _hdf5, '.hdf5': _hdf5, '.keras': _keras}

@@ -75,7 +75,7 @@ def match(container, kernels, layout='auto'):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Item:
-  """An array or a kernel as matching sees it: what of its shape and name counts, and its place in the file or network."""
+  """An array or a kernel as matching sees it: what of its shape and name counts, and its row in file or network."""
   value: Any
   key: tuple
   name: names.Name
@@ -110,7 +110,8 @@ class _Attempt:
     groups = [(kernels, arrays) for each in self._groups(named) for kernels, arrays in _by_path(*each)]
     self._by_file = self._order == NETWORK or self._order == WRITER and not all(
         _doubtful(arrays) is None for kernels, arrays in groups if not all(kernel in named for kernel in kernels))
-    pairs = sorted((pair for group in groups for pair in self._match_group(*group, named)), key=lambda pair: pair[0].row)
+    pairs = [pair for group in groups for pair in self._match_group(*group, named)]
+    pairs.sort(key=lambda pair: pair[0].row)
     self._check_order([pair for pair in pairs if pair[0] not in named])
     used = {array for _, array, _ in pairs}
     return Matching(self._layout, [Match(array.value, kernel.value, how) for kernel, array, how in pairs],
@@ -148,12 +149,12 @@ class _Attempt:
         groups.append((kernels, arrays))
         matched.update(arrays)
       else:
-        missing += [kernel for kernel in kernels if kernel not in named]
+        missing += [kernel.value for kernel in kernels if kernel not in named]
         matched.update(named[kernel] for kernel in kernels if kernel in named)
     if missing:
-      left = [array for array in self._arrays if array not in matched and len(array.value.shape) > 1]
-      raise Mismatch(f'kernels and arrays do not fit one to one{self._reading()}; kernels left: {_listed(missing)}; '
-                     f'arrays left: {_listed(left)}')
+      left = [array.value for array in self._arrays if array not in matched and len(array.value.shape) > 1]
+      raise Mismatch(f'kernels and arrays do not fit one to one{self._reading()}; kernels left: {listed(missing)}; '
+                     f'arrays left: {listed(left)}')
     return groups
 
   def _match_group(self, kernels, arrays, named):
@@ -173,15 +174,16 @@ class _Attempt:
 
   def _in_order(self, arrays):
     """Returns arrays of one shape in the order of the network; raises Mismatch where it cannot be told."""
-    doubtful = _doubtful(arrays)
-    # Where a writer lists a shortcut is a habit, where Keras lists it is the network's order.
-    paths = {array.name.shortcut for array in arrays}
-    if self._by_file and (self._order == NETWORK or len(paths) == 1):
+    if self._order == NETWORK:
       return arrays
-    if doubtful:
-      raise Mismatch(f'{doubtful[0]} and {doubtful[1]} have one shape, and their names do not tell which comes first; '
-                     f'{_RENAME}')
-    return sorted(arrays, key=_place)
+    doubtful = _doubtful(arrays)
+    if doubtful is None:
+      return sorted(arrays, key=_place)
+    # Where a writer lists a shortcut among other layers is a matter of habit.
+    if self._by_file and len({array.name.shortcut for array in arrays}) == 1:
+      return arrays
+    raise Mismatch(f'{doubtful[0]} and {doubtful[1]} have one shape, and their names do not tell which comes first; '
+                   f'{_RENAME}')
 
   def _check_order(self, pairs):
     # Also where a shape comes once: an order that fails there is not to be believed elsewhere.
@@ -228,6 +230,7 @@ def _without_masked(items):
   return [item for item in items if item.name.mask or (item.name.place, item.value.shape) not in masked]
 
 
-def _listed(items):
-  shown = ', '.join(map(str, items[:_SHOWN])) or 'none'
-  return f'{shown} and {len(items) - _SHOWN} more' if len(items) > _SHOWN else shown
+def listed(values):
+  """Returns the names and shapes of arrays or kernels as text, the first few of many."""
+  shown = ', '.join(f'{value.name} {tuple(value.shape)}' for value in values[:_SHOWN]) or 'none'
+  return f'{shown} and {len(values) - _SHOWN} more' if len(values) > _SHOWN else shown

@@ -6,6 +6,9 @@ from tickets_tf.exchange import layouts
 from tickets_tf.exchange import matching
 from tickets_tf.exchange.containers import Mismatch
 
+# Initialisers draw an exact zero now and then.
+_DENSE = 0.999
+
 
 def read_masks(container, kernels, layout='auto'):
   """Reads the mask of every kernel out of a file, one array at a time.
@@ -44,13 +47,13 @@ def _report(found, arrays, binary):
   lines = [f'{len(arrays)} kernels found in {kind}: {counts}']
   lines += [' '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
   lines.append(f'kept {kept:,} of {size:,} weights, {kept / size:.2%}')
-  if kept == size:
-    lines.append('no weight is zero: probably a network that was never pruned; the mask keeps every weight')
+  if kept > _DENSE * size:
+    lines.append(f'{size - kept:,} weights are zero: probably a network that was never pruned')
   empty = [match.kernel.name for match, array in zip(found.matches, arrays) if not array.any()]
   if empty:
     lines.append(f'kernels that keep nothing: {", ".join(empty)}')
   if found.unused:
-    lines.append(f'not used: {", ".join(f"{array.name} {array.shape}" for array in found.unused)}')
+    lines.append(f'not used: {matching.listed(found.unused)}')
   return lines
 
 

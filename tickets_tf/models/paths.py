@@ -15,6 +15,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf.masks import Mask
+from tickets_tf.models import elementwise
 from tickets_tf.models.prunable import prunable_kernels
 
 _L = keras.layers
@@ -38,11 +39,8 @@ _MAXIMA = {_L.MaxPooling1D: _L.AveragePooling1D, _L.MaxPooling2D: _L.AveragePool
            _L.MaxPooling3D: _L.AveragePooling3D, _L.GlobalMaxPooling1D: _L.GlobalAveragePooling1D,
            _L.GlobalMaxPooling2D: _L.GlobalAveragePooling2D, _L.GlobalMaxPooling3D: _L.GlobalAveragePooling3D}
 _MIXING_AN_AXIS = frozenset({_L.Softmax, _L.LayerNormalization, _L.UnitNormalization})
-# Functions of TensorFlow and Keras, as activations or on the tensors of a functional model.
-_ELEMENTWISE_FUNCTIONS = frozenset({
-    'linear', 'relu', 'relu6', 'elu', 'selu', 'gelu', 'silu', 'swish', 'mish', 'leaky_relu', 'tanh', 'sigmoid',
-    'hard_sigmoid', 'softplus', 'softsign', 'exponential', 'add', 'subtract', 'multiply', 'maximum', 'minimum'})
-_NONNEGATIVE_FUNCTIONS = frozenset({'reshape', 'transpose', 'concat', 'reduce_mean', 'reduce_sum', 'getitem'})
+_ARITHMETIC = frozenset({'add', 'subtract', 'multiply', 'maximum', 'minimum'})
+_NONNEGATIVE_OPERATIONS = frozenset({'reshape', 'transpose', 'concat', 'reduce_mean', 'reduce_sum', 'getitem'})
 
 
 def effective_mask(model, mask):
@@ -181,13 +179,14 @@ class _Flow:
       return self._activated(node, _clip(self._twin(layer, x)(x), forward=0.5))
     if type(layer) is _L.Activation:
       return self._activated(node, inputs[0])
-    if type(layer) in _ELEMENTWISE or _function(layer) in _ELEMENTWISE_FUNCTIONS:
+    if type(layer) in _ELEMENTWISE or elementwise.operation(layer) in elementwise.ACTIVATIONS | _ARITHMETIC:
       return self._elementwise(node, inputs)
     if type(layer) in _MAXIMA:
       return _MAXIMA[type(layer)].from_config(layer.get_config())(inputs[0])
     if type(layer) in _MIXING_AN_AXIS:
       return _mixed(inputs[0], layer.axis)
-    if type(layer) in _NONNEGATIVE or _function(layer) in _NONNEGATIVE_FUNCTIONS or _interpolates(layer):
+    if (type(layer) in _NONNEGATIVE or elementwise.operation(layer) in _NONNEGATIVE_OPERATIONS
+        or _interpolates(layer)):
       args, kwargs = tf.nest.map_structure(lambda each: values.get(id(each), each), (node.call_args, node.call_kwargs))
       return layer(*args, **kwargs)
     return self._unknown(node, inputs)
@@ -209,12 +208,11 @@ class _Flow:
     return self._twins[id(layer)]
 
   def _activated(self, node, x):
-    function = getattr(node.layer.activation, '__name__', '')
-    if node.layer.activation.__module__.partition('.')[0] in ('tf_keras', 'tensorflow'):
-      if function in _ELEMENTWISE_FUNCTIONS:
-        return x
-      if function in ('softmax', 'softmax_v2', 'log_softmax', 'log_softmax_v2'):
-        return _mixed(x, -1)
+    activation = node.layer.activation
+    if elementwise.is_elementwise(activation):
+      return x
+    if elementwise.is_known(activation) and activation.__name__.removesuffix('_v2') in ('softmax', 'log_softmax'):
+      return _mixed(x, -1)
     return self._unknown(node, [x])
 
   def _elementwise(self, node, inputs):
@@ -236,11 +234,6 @@ class _Flow:
         any_path *= self.weights.setdefault(kernel.name, tf.Variable(1.0))
     any_path = _clip(any_path)
     return [tf.broadcast_to(any_path, [1, *each.shape[1:]]) for each in tf.nest.flatten(node.outputs)]
-
-
-def _function(layer):
-  # Of a layer that stands for a function on the tensors of a functional model: `x + y`, `tf.reshape(x, ...)`.
-  return (getattr(layer, 'symbol', None) or '').rpartition('.')[2]
 
 
 def _interpolates(layer):

@@ -139,8 +139,8 @@ def keep_ratios(profiles, name):
     for index, (profile, values) in enumerate(zip(profiles, ratios)):
       marker, line = _SERIES[index % len(_SERIES)]
       colour = _COLOURS[f'series-{index % len(_SERIES)}']
-      axes.plot(np.where(values > 0, values, np.nan), rows, marker=marker, linestyle=line, markersize=4.5, linewidth=1.4,
-                color=colour, label=f'ratio {profile["ratio"]:g}')
+      axes.plot(np.where(values > 0, values, np.nan), rows, marker=marker, linestyle=line, color=colour, markersize=4.5,
+                linewidth=1.4, label=f'ratio {profile["ratio"]:g}')
       empty = rows[values == 0]
       axes.plot(np.full(len(empty), floor), empty, 'X', markersize=7, color=colour, markeredgewidth=0, clip_on=False)
     axes.set_xscale('log')
@@ -157,7 +157,7 @@ def keep_ratios(profiles, name):
 
 
 def _style(name):
-  # Whatever the user's Matplotlib is set to. Identifiers are hashed with the name: unique in a page, the same each time.
+  # Whatever the user's Matplotlib is set to. Identifiers hash the name: unique in a page, and the same each time.
   return style.context(['default', {**_SETTINGS, 'svg.hashsalt': name}])
 
 
@@ -175,7 +175,7 @@ def _svg(axes):
   with warnings.catch_warnings():
     # The reader's fonts draw the text; that Matplotlib's own has no such letter does not matter.
     warnings.filterwarnings('ignore', 'Glyph .* missing from font')
-    axes.figure.savefig(written, format='svg', metadata={'Date': None, 'Creator': None})
+    axes.figure.savefig(written, format='svg')
   return _for_page(written.getvalue())
 
 
@@ -185,7 +185,7 @@ def _for_page(svg):
   used = set(re.findall(r'#(\w+)', ' '.join(value for element in root.iter() for value in element.attrib.values())))
   for parent in root.iter():
     for child in list(parent):
-      # The page has no use for a description in RDF, nor for a style that would be the whole page's.
+      # The metadata hold the date, and a style would be the whole page's.
       if child.tag.endswith(('}metadata', '}style')):
         parent.remove(child)
   for element in root.iter():
@@ -233,7 +233,8 @@ def _mark_dense(axes, dense):
     text = f'{text} →' if place > 1 else f'← {text}'
   place = min(max(place, 0), 1)
   axes.annotate(text, (place, 1), xycoords='axes fraction', xytext=(0, 5), textcoords='offset points',
-                ha='left' if place < 0.2 else 'right' if place > 0.8 else 'center', color=_COLOURS['muted'], fontsize=10)
+                ha='left' if place < 0.2 else 'right' if place > 0.8 else 'center', color=_COLOURS['muted'],
+                fontsize=10)
   axes.set_xlim(low, high)
 
 

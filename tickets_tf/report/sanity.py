@@ -31,9 +31,10 @@ def write_sanity(verdicts, folder):
         sentences, and numbers of the judgements that are controls.
       dense: None, or {accuracies, mean, deviation}.
       judgements: list of {rule, allocation, ratio, check, question, verdict, passes, sentence, seeds, original,
-        checked, difference, p_equivalent, p_drop, forecast, proofs, collapsed}; `original` and `checked` are as `dense`,
-        `difference` has {mean, deviation, interval}, p-values are corrected, `forecast` is None or {seeds, outcome},
-        `proofs` a dictionary per seed, `collapsed` None or a truth value per seed.
+        checked, difference, p_equivalent, p_drop, forecast, proofs, collapsed}; `original` and `checked` are as
+        `dense`, `difference` has {mean, deviation, interval}, p-values are corrected, `forecast` is None or
+        {seeds, outcome}, `proofs` a dictionary per seed, `collapsed` None or a truth value per seed: whether the
+        original or the checked ticket has a layer without weights.
       keep_ratios: list of {rule, allocation, ratio, layers, original}: names of layers, and their mean keep ratios.
     folder: an existing folder.
 
@@ -103,9 +104,7 @@ def markdown(verdicts):
                  _keep_ratios(rule.profiles)]
   blocks += ['## To reproduce it', _fenced(verdicts['command']),
              f'Commit: {_escaped(wording.plain(verdicts["commit"]))}',
-             _table(('setting', 'value'), ((name, wording.plain(value)) for name, value in verdicts['settings'].items())),
-             _table(('environment', ''), ((name, wording.plain(value))
-                                          for name, value in verdicts['environment'].items())),
+             _pairs('setting', verdicts['settings']), _pairs('environment', verdicts['environment']),
              'report.html beside this file has the plots, and the accuracies and proofs of every seed.']
   return '\n\n'.join(block for block in blocks if block) + '\n'
 
@@ -171,6 +170,10 @@ def _keep_ratios(profiles):
   columns = [map(wording.keep_ratio, profile['original']) for profile in profiles]
   return _table(('layer', *(f'ratio {profile["ratio"]:g}' for profile in profiles)),
                 zip(profiles[0]['layers'], *columns))
+
+
+def _pairs(name, values):
+  return _table((name, 'value'), ((key, wording.plain(value)) for key, value in values.items()))
 
 
 def _table(header, rows):

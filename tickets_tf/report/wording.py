@@ -104,9 +104,9 @@ def statistics(verdicts):
       'checked, in percent points. A rule is insensitive where two one-sided paired t-tests (TOST, Schuirmann 1987) '
       f'put the mean difference within the margin of ±{margin} points, and sensitive where a one-sided paired t-test '
       f'(Student 1908) puts it above zero and its estimate is above {margin} points.',
-      'The p-values of all judgements ("p equivalent" and "p drop") are corrected together by Holm\'s method (1979), to '
-      f'a probability of at most {alpha:.3g} for even one wrong verdict, as far as differences are about normal over '
-      'seeds. The intervals are each for itself, not corrected.',
+      'The p-values of all judgements ("p equivalent" and "p drop") are corrected together by Holm\'s method (1979), '
+      f'to a probability of at most {alpha:.3g} for even one wrong verdict, as far as differences are about normal '
+      'over seeds. The intervals are each for itself, not corrected.',
       'Undecided means that the seeds so far show neither, not that there is no difference; with fewer than 3 seeds '
       'every verdict is undecided. A forecast is the total number of seeds that would probably decide it, were the '
       'estimates of today the true values.']

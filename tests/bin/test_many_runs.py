@@ -1,0 +1,102 @@
+"""bin/sweep and bin/sanity_check as a user runs them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.bin.test_commands import BIN
+from tests.bin.test_commands import call
+from tests.bin.test_commands import environment
+
+SMALL = ['--model=resnet8', '--width=4', '--epochs=1', '--train_examples=160', '--batch_size=32', '--samples_per_class=2',
+         '--noprogress', '--notensorboard', '--noexport']
+
+
+def test_a_sanity_check_ends_with_verdicts_and_a_report(tmp_path):
+  arguments = [*SMALL, '--pruner=snip', '--ratio=0.8', '--seeds=3', '--checks=random_labels,rearrange',
+               f'--output_dir={tmp_path / "runs"}', f'--report={tmp_path / "report"}']
+  done = call('sanity_check', *arguments)
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.splitlines()[-1] == f'report: {tmp_path / "report" / "report.html"}'
+  assert 'rearrange' in done.stdout and 'No planted controls were run' in done.stdout
+  verdicts = json.loads((tmp_path / 'report' / 'verdicts.json').read_text())
+  assert [each['check'] for each in verdicts['judgements']] == ['random_labels', 'rearrange']
+  assert all(len(each['proofs']) == 3 and each['verdict'] in ('sensitive', 'insensitive', 'undecided')
+             for each in verdicts['judgements'])
+  assert (tmp_path / 'report' / 'report.md').exists()
+  # 3 seeds of the dense network, the original and two checks.
+  assert len(list((tmp_path / 'runs').glob('*/record.json'))) == 12
+  again = call('sanity_check', *arguments)
+  assert again.returncode == 0 and '12 runs, 12 of them done already' in again.stdout
+  assert json.loads((tmp_path / 'report' / 'verdicts.json').read_text()) == verdicts
+  # The command in the report makes the same verdicts.
+  assert verdicts['command'].startswith('bin/sanity_check --pruners=snip --ratios=0.8 --checks=random_labels,rearrange')
+
+
+def test_a_mask_from_a_file_is_judged(tmp_path):
+  made = call('train', *SMALL, '--pruner=magnitude', '--ratio=0.8', f'--output_dir={tmp_path / "made"}')
+  assert made.returncode == 0, made.stderr
+  mask, = tmp_path.glob('made/*/mask.npz')
+  done = call('sanity_check', *SMALL, f'--mask={mask}', '--seeds=1', f'--output_dir={tmp_path / "runs"}')
+  assert done.returncode == 0, done.stderr
+  assert all(check in done.stdout for check in ('rearrange', 'shuffle_weights', 'reinitialise'))
+  assert 'random_labels' not in done.stdout
+
+
+def test_a_sweep_prints_and_writes_its_table(tmp_path):
+  table = tmp_path / 'table.md'
+  done = call('sweep', *SMALL, '--pruners=random,snip', '--ratios=0.5,0.8', '--seeds=0,1', f'--output_dir={tmp_path}',
+              f'--table={table}')
+  assert done.returncode == 0, done.stderr
+  lines = done.stdout.splitlines()
+  assert lines[0] == '8 runs, 0 of them done already' and len(lines) == 1 + 1 + 4
+  text = table.read_text()
+  assert text.startswith('    bin/sweep --model=resnet8') and text.count('| digits | resnet8 |') == 4 and '±' in text
+
+
+def test_a_killed_sweep_goes_on_and_leaves_no_worker(tmp_path):
+  arguments = [*SMALL, '--pruners=random,snip,lottery', f'--output_dir={tmp_path}', '--parallel=2']
+  process = subprocess.Popen([sys.executable, BIN / 'sweep', *arguments], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, env=environment())
+  while process.poll() is None and not list(tmp_path.glob('*/settings.json')):
+    time.sleep(0.1)
+  process.send_signal(signal.SIGKILL)
+  assert process.wait() == -signal.SIGKILL
+  done = call('sweep', *arguments)
+  assert done.returncode == 0, done.stderr
+  assert len(list(tmp_path.glob('*/record.json'))) == 4
+
+
+@pytest.mark.parametrize('program, arguments, expected', [
+    ('sanity_check', ['--seeds=many'], '--seeds=many: expected a number, or auto'),
+    ('sanity_check', ['--pruner=dense'], '--pruner=dense: it removes nothing that could be judged'),
+    ('sanity_check', ['--checks=rearange'], "unknown check 'rearange' (did you mean 'rearrange'?)"),
+    ('sanity_check', ['--ratios=0.9,much'], '--ratios=0.9,much: expected float values'),
+    ('sanity_check', ['--pruners=snip', '--ratios=1.5'], '--ratio=1.5: expected a number'),
+    ('sanity_check', ['--mask=nowhere.npz', '--checks=random_labels'], 'the mask of --mask is given'),
+    ('sweep', ['--seeds=0,x'], '--seeds=0,x: expected int values'),
+    ('sweep', ['--pruners=snap'], "unknown pruner 'snap' (did you mean 'snip'?)"),
+    ('train', ['--pruner=given'], 'a mask from a file goes with --pruner=given'),
+    ('train', ['--scored_at=later'], '--scored_at=later: expected init or trained or a number of epochs up to 20'),
+    ('train', ['--rewound_to=50'], '--rewound_to=50: expected init or none or a number of epochs up to 20'),
+    ('train', ['--pruner=weight_rewinding', '--rewind_epoch=30'], '--rewind_epoch=30: expected a number of epochs up to 20'),
+    ('train', ['--check=rearrange', '--pruner=dense'], 'removes nothing that could be checked'),
+    ('train', ['--score_options=curvature'], '--score_options=curvature: expected name=value'),
+    ('train', ['--mask=nowhere.npz'], 'nowhere.npz'),
+    ('train', ['--stop_epoch=30'], '--stop_epoch=30: expected at most --epochs, 20'),
+])
+def test_bad_usage_is_one_line(program, arguments, expected, tmp_path):
+  done = call(program, *arguments, cwd=tmp_path)
+  assert done.returncode == 2, done.stderr
+  assert expected in done.stderr.splitlines()[-1] and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize('path', sorted((BIN.parent / 'configs' / 'sweeps').glob('*.flags')), ids=lambda path: path.stem)
+def test_flag_files_of_sweeps_are_read(path):
+  # The last flag wins: what comes before it was understood.
+  done = call('sweep', f'--flagfile={path}', '--seeds=none', cwd=BIN.parent)
+  assert done.returncode == 2 and '--seeds=none: expected int values' in done.stderr, done.stderr
