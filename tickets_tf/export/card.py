@@ -32,7 +32,7 @@ def model_card(description, report):
   layers = description.get('layers', ())
   height, width, channels = description['image_shape']
   return _TEMPLATES.get_template('model_card.md').render(
-      ticket=description, settings=description['settings'], record=description.get('record'), report=report,
+      ticket={'mask': None, 'compaction': None, **description}, settings=description['settings'], record=description.get('record'), report=report,
       rows=_rows(report), kept=sum(layer['kept'] for layer in layers),
       weights=sum(math.prod(layer['shape']) for layer in layers), height=height, width=width, channels=channels,
       file=report['best'], integer='int8' in (report['best'] or ''))
