@@ -16,6 +16,7 @@ from tickets_tf import settings as settings_lib
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.export import card
+from tickets_tf.export import compact
 from tickets_tf.export import fold
 from tickets_tf.export import lite
 from tickets_tf.export import saved_model
@@ -129,18 +130,10 @@ def _network(folder, record, dataset, options):
   used = settings_lib.from_dict(record['settings'])
   network = models.build_model(used.model, dataset.image_shape, dataset.num_classes, width=used.width)
   checkpoints.load_weights(network, folder / 'final.weights.h5')
-  report = None
-  if options.compact:
-    network, report = _compact()(network, masks.load(folder / 'mask.npz'))
-  return fold.fold_batch_norm(network), report
-
-
-def _compact():
-  try:
-    from tickets_tf.export import compact
-  except ImportError:
-    raise UsageError('--compact: this version cannot compact channels') from None
-  return compact.compact
+  if not options.compact:
+    return fold.fold_batch_norm(network), None
+  smaller = compact.compact(network, masks.load(folder / 'mask.npz'))
+  return fold.fold_batch_norm(smaller), compact.compaction(network, smaller)
 
 
 def _layers(network):
