@@ -132,8 +132,8 @@ def _network(folder, record, dataset, options):
   checkpoints.load_weights(network, folder / 'final.weights.h5')
   if not options.compact:
     return fold.fold_batch_norm(network), None
-  compacted = compact.compact(network, masks.load(folder / 'mask.npz'))
-  return fold.fold_batch_norm(compacted), compact.compaction(network, compacted)
+  smaller = compact.compact(network, masks.load(folder / 'mask.npz'))
+  return fold.fold_batch_norm(smaller), compact.compaction(network, smaller)
 
 
 def _layers(network):
