@@ -19,7 +19,7 @@ LAYERS = (
     ('data', 'models', 'report'),
     ('scores', 'sparse', 'checkpoints', 'checks', 'environment'),
     ('tickets', 'training', 'evaluation', 'export'),
-    ('finding', 'benchmark', 'benchmarks', 'predict'),
+    ('finding', 'benchmarks', 'predict'),
     ('run',),
     ('sweep',),
     ('sanity',),

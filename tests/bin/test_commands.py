@@ -161,6 +161,12 @@ def test_the_digits_flags_are_the_defaults():
 
 
 def test_benchmark_prints_a_ratio():
-  done = call('benchmark', '--model=resnet8', '--batch_size=4', '--steps=1', '--rounds=5')
+  done = call('benchmark', 'step', '--model=resnet8', '--batch_size=4', '--steps=1', '--rounds=5')
   assert done.returncode == 0, done.stderr
   assert 'resnet8, batch 4, ratio 0.95: ' in done.stdout and '5 pairs: median ' in done.stdout
+
+
+@pytest.mark.parametrize('words', [[], ['speed'], ['step', 'size']])
+def test_benchmark_says_what_it_can_measure(words):
+  done = call('benchmark', *words)
+  assert done.returncode == 2 and len(done.stderr.splitlines()) == 1

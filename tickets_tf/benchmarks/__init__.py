@@ -1,1 +1,1 @@
-"""Timings of two things in turn; what is kept is their ratio, since machines are shared and noisy."""
+"""Ratios of things done in turn, since machines are shared and noisy. One module for each thing that is measured."""

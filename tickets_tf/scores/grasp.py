@@ -10,6 +10,7 @@ from tickets_tf.scores import modes
 from tickets_tf.scores.gradients import checked_batch
 from tickets_tf.scores.gradients import chunks
 from tickets_tf.scores.gradients import gradient
+from tickets_tf.scores.gradients import hessian_gradient_product
 from tickets_tf.scores.gradients import hessian_vector_product
 
 
@@ -48,8 +49,11 @@ def grasp(model, images, labels, rng, chunk=100, temperature=200.0, reinitialise
   variables = [kernel.variable for kernel in kernels]
   pieces = chunks(images[:half], labels[:half], chunk) + chunks(images[half:], labels[half:], chunk)
   with modes.batch_statistics(model):
-    gradients = gradient(model, variables, pieces, temperature)
-    products = hessian_vector_product(model, variables, pieces, gradients, temperature)
+    if len(images) <= chunk:
+      products = hessian_gradient_product(model, variables, pieces, temperature)
+    else:
+      gradients = gradient(model, variables, pieces, temperature)
+      products = hessian_vector_product(model, variables, pieces, gradients, temperature)
   return [variable.numpy() * product.numpy() for variable, product in zip(variables, products)]
 
 

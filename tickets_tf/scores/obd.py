@@ -55,7 +55,7 @@ def _fisher(model, kernels, images, labels, rng, samples, chunk):
   classes = model(tf.constant(images[:1]), training=False).shape[-1]
   if classes <= _EXACT_CLASSES:
     every = np.zeros(len(images), np.int64)
-    return _mean_squares(model, kernels, images, every, _weighted_by_class, chunk or 200 // classes)
+    return _mean_squares(model, kernels, images, every, _expected, chunk or 200 // classes)
   # Drawn for all images at once, so that chunks cannot change them.
   uniform = rng.random((len(images), samples or 1))
 
@@ -95,10 +95,14 @@ def _mean_squares(model, kernels, images, extra, vectors_of, chunk):
   return [each / len(images) for each in total]
 
 
-def _weighted_by_class(logits, _):
-  probabilities = tf.nn.softmax(logits)
-  by_class = tf.transpose(probabilities)[:, :, None]
-  return tf.sqrt(by_class) * (probabilities - tf.eye(logits.shape[-1])[:, None, :])
+def _expected(logits, _):
+  # The expectation of a a^T, a the gradient of log p(y) by the logits, is diag(p) - p p^T. With r = sqrt(p) that is
+  # diag(r) (I - r r^T) diag(r), and I - r r^T = Q Q^T for the columns of Householder's reflection of r onto the first
+  # axis but the first: one vector less than there are classes.
+  root = tf.sqrt(tf.nn.softmax(logits))
+  identity = tf.eye(logits.shape[-1])
+  columns = identity[:, 1:] - (root + identity[0])[:, :, None] * (root[:, 1:] / (1 + root[:, :1]))[:, None, :]
+  return tf.transpose(root[:, :, None] * columns, (2, 0, 1))
 
 
 def _at_labels(logits, labels):

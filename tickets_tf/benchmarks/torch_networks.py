@@ -1,0 +1,101 @@
+"""The networks of `tickets_tf.models` in plain PyTorch; modules have the names of their layers, dots for underscores."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+# Convolutions per stage.
+_STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+# Kind of module -> its parameters and statistics, and what Keras calls them.
+_WEIGHTS = {
+    nn.Conv2d: {'weight': 'kernel', 'bias': 'bias'},
+    nn.Linear: {'weight': 'kernel', 'bias': 'bias'},
+    nn.BatchNorm2d: {'weight': 'gamma', 'bias': 'beta', 'running_mean': 'moving_mean', 'running_var': 'moving_variance'},
+}
+
+
+class _Block(nn.Module):
+
+  def __init__(self, before, filters, stride):
+    super().__init__()
+    self.conv1 = nn.Conv2d(before, filters, 3, stride, padding=1, bias=False)
+    self.norm1 = nn.BatchNorm2d(filters)
+    self.conv2 = nn.Conv2d(filters, filters, 3, padding=1, bias=False)
+    self.norm2 = nn.BatchNorm2d(filters)
+    self.shortcut = None
+    if stride > 1 or before != filters:
+      self.shortcut = nn.Conv2d(before, filters, 1, stride, bias=False)
+      self.shortcut_norm = nn.BatchNorm2d(filters)
+
+  def forward(self, x):
+    y = F.relu(self.norm1(self.conv1(x)))
+    y = self.norm2(self.conv2(y))
+    return F.relu(y + (self.shortcut_norm(self.shortcut(x)) if self.shortcut else x))
+
+
+def resnet(depth, width, num_classes):
+  """Builds the counterpart of `tickets_tf.models.resnet` for colour images."""
+  network = nn.Sequential()
+  network.add_module('conv1', nn.Conv2d(3, width, 3, padding=1, bias=False))
+  network.add_module('norm1', nn.BatchNorm2d(width))
+  network.add_module('relu1', nn.ReLU())
+  before = width
+  for stage in (1, 2, 3):
+    for block in range(1, (depth - 2) // 6 + 1):
+      filters, stride = width * 2**(stage - 1), 2 if stage > 1 and block == 1 else 1
+      network.add_module(f'stage{stage}_block{block}', _Block(before, filters, stride))
+      before = filters
+  return _with_classifier(network, before, num_classes)
+
+
+def vgg(depth, width, num_classes):
+  """Builds the counterpart of `tickets_tf.models.vgg` for colour images of 32x32."""
+  network = nn.Sequential()
+  before, number = 3, 0
+  for stage, (convolutions, factor) in enumerate(zip(_STAGES[depth], (1, 2, 4, 8, 8)), start=1):
+    for _ in range(convolutions):
+      number, filters = number + 1, width * factor
+      network.add_module(f'conv{number}', nn.Conv2d(before, filters, 3, padding=1))
+      network.add_module(f'norm{number}', nn.BatchNorm2d(filters))
+      network.add_module(f'relu{number}', nn.ReLU())
+      before = filters
+    if stage < 5:
+      network.add_module(f'pool{stage}', nn.MaxPool2d(2))
+  return _with_classifier(network, before, num_classes)
+
+
+def _with_classifier(network, features, num_classes):
+  network.add_module('pool', nn.AdaptiveAvgPool2d(1))
+  network.add_module('flatten', nn.Flatten())
+  network.add_module('classifier', nn.Linear(features, num_classes))
+  return network
+
+
+BUILDERS = {'resnet': resnet, 'vgg': vgg}
+
+
+@torch.no_grad()
+def load_weights(network, weights):
+  """Gives a network the weights of its counterpart in Keras.
+
+  Args:
+    network: what `resnet` or `vgg` built.
+    weights: dictionary from names as in `'conv1/kernel'` to arrays, kernels HWIO or inputs x outputs.
+  """
+  for name, module in network.named_modules():
+    for own, keras_name in _WEIGHTS.get(type(module), {}).items():
+      tensor = getattr(module, own)
+      if tensor is not None:
+        array = torch.from_numpy(weights[f'{name.replace(".", "_")}/{keras_name}'])
+        tensor.copy_(array.permute(3, 2, 0, 1) if array.ndim == 4 else array.T if array.ndim == 2 else array)
+
+
+def prunable_weights(network):
+  """Returns the kernels of convolutions and dense layers, a list of parameters in the order of the forward definition."""
+  return [module.weight for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+
+
+def to_keras(tensor):
+  """Returns a kernel or its score as an array of Keras' layout."""
+  array = tensor.detach().numpy()
+  return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
