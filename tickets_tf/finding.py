@@ -133,7 +133,8 @@ def _checked_ticket(settings, check, dataset, model, fresh):
     model.set_weights(initial)
     _load_scored(whole, model)
     images, labels = _scoring_batch(whole, dataset, dataset)
-    return scoring.score_weights(model, whole.rule().score, images, labels, whole.seed, **whole.options('score_options'))
+    return scoring.score_weights(model, whole.rule().score, images, labels, whole.seed,
+                                 **whole.options('score_options'))
 
   mask = load_ticket(unchecked.folder(), model)
   start = model.get_weights()

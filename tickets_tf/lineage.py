@@ -27,7 +27,8 @@ def canonical(settings):
       raise UsageError(f'--check={settings.check}: --pruner={settings.pruner} removes nothing that could be checked')
     defaults = {field.name: field.default for field in dataclasses.fields(settings) if field.metadata['pruning']}
     return dataclasses.replace(settings, ratio=0.0, **defaults)
-  changes = {name: type(getattr(settings, name))() for name in _CHOICES if getattr(settings, name) == getattr(row, name)}
+  changes = {name: type(getattr(settings, name))() for name in _CHOICES
+             if getattr(settings, name) == getattr(row, name)}
   if 'epoch' not in (row.rewound_to, settings.rewound_to) or settings.rewound_to:
     changes['rewind_epoch'] = 1
   if row.given:

@@ -252,7 +252,8 @@ def _told(question, family):
   comparison, verdict = judgement.comparison, judgement.verdict
   check = registry.CHECKS.get(question.check)
   # What an undecided question would take is asked at the strictest level that it may have to meet.
-  forecast = (statistics.seeds_to_decide(comparison, verdict.level) if verdict.outcome == statistics.UNDECIDED else None)
+  undecided = verdict.outcome == statistics.UNDECIDED
+  forecast = statistics.seeds_to_decide(comparison, verdict.level) if undecided else None
   originals, checked = list(judgement.originals.values()), list(judgement.checked.values())
   return {
       'rule': question.rule.pruner,
@@ -272,7 +273,8 @@ def _told(question, family):
       'p_drop': verdict.p_drop,
       'forecast': forecast and dataclasses.asdict(forecast),
       'proofs': [record['proof'] for record in checked],
-      'collapsed': [any(record['collapse']['connected'] is False for record in pair) for pair in zip(originals, checked)],
+      'collapsed': [any(record['collapse']['connected'] is False for record in pair)
+                    for pair in zip(originals, checked)],
   }
 
 
@@ -312,7 +314,8 @@ def _described(accuracies):
 
 def _keep_ratios(rule, records):
   ratios = [[layer['kept'] / layer['weights'] for layer in record['layers']] for record in records]
-  return {'rule': rule.pruner, 'allocation': rule.rule().allocation, 'ratio': rule.ratio, 'layers': [layer['name'] for layer in records[0]['layers']],
+  return {'rule': rule.pruner, 'allocation': rule.rule().allocation, 'ratio': rule.ratio,
+          'layers': [layer['name'] for layer in records[0]['layers']],
           'original': np.mean(ratios, axis=0).round(6).tolist()}
 
 

@@ -177,7 +177,8 @@ class Settings:
     """Returns the name of the run's folder, readable and unique to the settings."""
     pruner = self.pruner.replace(':', '.')
     check = f'-{self.check}' if self.check else ''
-    return f'{self.dataset}-{self.model}-{pruner}-{self.ratio:g}{check}-seed{self.seed}-{self.digest()}'.replace(':', '.')
+    name = f'{self.dataset}-{self.model}-{pruner}-{self.ratio:g}{check}-seed{self.seed}-{self.digest()}'
+    return name.replace(':', '.')
 
   def folder(self):
     """Returns the path of the run's folder."""

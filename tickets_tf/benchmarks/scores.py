@@ -66,7 +66,7 @@ def compare(network, num_classes, score, samples_per_class=10, rounds=5):
 
 
 def memory(network, num_classes, score, samples_per_class, rounds=5):
-  """Returns the ratios of the peak memory of a score's first call, `samples_per_class[1]` over `samples_per_class[0]`."""
+  """Returns ratios of peak memory of a score's first call, for `samples_per_class[1]` over `samples_per_class[0]`."""
   few, many = (number * num_classes for number in samples_per_class)
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'case.npz'

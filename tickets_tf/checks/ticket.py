@@ -82,7 +82,8 @@ def invert(original, rng):
 
 def _mask_proof(before, after):
   moved = sum(int(np.count_nonzero(new & ~old)) for new, old in zip(after.arrays, before.arrays))
-  return {'kept_elsewhere': round(moved / max(before.kept, 1), 4), 'same_count_in_each_layer': after.counts == before.counts}
+  return {'kept_elsewhere': round(moved / max(before.kept, 1), 4),
+          'same_count_in_each_layer': after.counts == before.counts}
 
 
 def _weights_proof(original, weights):
