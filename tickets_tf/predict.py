@@ -17,7 +17,8 @@ def find_images(patterns):
   """Returns image files by name.
 
   Args:
-    patterns: strings, each a file, a folder, which is searched through all its folders, or a glob, `**` included.
+    patterns: strings, each a file of any name, or a folder, which is searched through all its folders, or a glob, `**`
+      included, of which files are taken that are named as images.
 
   Returns:
     A list of paths, strings, in the order of the patterns, and sorted within each.
@@ -38,9 +39,8 @@ def find_images(patterns):
 def _find(path, pattern):
   if path.is_file():
     return [pattern]
-  if path.is_dir():
-    return sorted(str(file) for file in path.rglob('*') if file.suffix.lower() in data.IMAGE_SUFFIXES)
-  return sorted(file for file in glob.glob(pattern, recursive=True) if pathlib.Path(file).is_file())
+  files = map(str, path.rglob('*')) if path.is_dir() else glob.glob(pattern, recursive=True)
+  return sorted(file for file in files if pathlib.Path(file).suffix.lower() in data.IMAGE_SUFFIXES)
 
 
 def predict(ticket, paths, top=1, broken=print):
@@ -58,18 +58,19 @@ def predict(ticket, paths, top=1, broken=print):
   """
   for start in range(0, len(paths), _BATCH):
     images = _read(paths[start:start + _BATCH], ticket.image_shape, broken)
-    for path, probabilities in zip(images, ticket.predict(np.stack(list(images.values()))) if images else ()):
+    for path, probabilities in zip([path for path, _ in images],
+                                   ticket.predict(np.stack([image for _, image in images])) if images else ()):
       order = np.argsort(-probabilities, kind='stable')[:top]
       yield {'image': path, 'classes': [{'class': ticket.class_names[index], 'probability': float(probabilities[index])}
                                         for index in order]}
 
 
 def _read(paths, shape, broken):
-  images = {}
+  images = []
   with notes.dropped():  # The JPEG library talks about broken images in words of its own.
     for path in paths:
       try:
-        images[path] = data.load_image(path, shape)
+        images.append((path, data.load_image(path, shape)))
       except TicketsError as error:
         broken(error)
   return images

@@ -53,7 +53,7 @@ def test_the_random_state_is_left_as_it_was(network, batch, name, options):
 
   def seeded(between):
     tf.random.set_seed(7)
-    tf.random.get_global_generator().reset_from_seed(7)
+    tf.random.set_global_generator(tf.random.Generator.from_seed(7))
     np.random.seed(7)
     random.seed(7)
     between()
