@@ -13,6 +13,7 @@ from tickets_tf import masks
 from tickets_tf import records
 from tickets_tf import run
 from tickets_tf.errors import TicketsError
+from tickets_tf.errors import UsageError
 
 TINY = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=3, ratio=0.8,
                            progress=False, tensorboard=False, export=False, samples_per_class=2)
@@ -191,3 +192,23 @@ def test_what_was_trained_before_leaves_no_trace(tiny, tmp_path):
   assert len(run.training.loop._compiled) == 1
   train(tiny(pruner='random', seed=9))
   assert equal(weights(fresh), weights(tiny(pruner='random', seed=9)))
+
+
+@pytest.mark.parametrize('pattern', ['1x4', '2:4'])
+def test_a_pattern_holds_through_rounds_training_and_checks(tiny, pattern):
+  patterned = tiny(pruner='lr_rewinding', pattern=pattern, rounds=2)
+  record = train(patterned)
+  free = train(tiny(pruner='lr_rewinding'))
+  assert record['needed'] != free['needed'] and record['pattern']['name'] == pattern
+  whole = [layer['name'] for layer in record['layers'] if layer['kept'] > layer['weights'] / 2]
+  assert set(record['pattern']['broken_by']) <= set(whole if pattern == '2:4' else [])
+  assert free['pattern'] == {'name': 'unstructured', 'broken_by': []}
+  rearranged = train(dataclasses.replace(patterned, check='rearrange'))
+  assert rearranged['pattern'] == record['pattern'] and rearranged['mask'] != record['mask']
+  assert lineage.canonical(tiny(pruner='dense', pattern=pattern)) == lineage.canonical(tiny(pruner='dense'))
+
+
+def test_a_given_mask_takes_no_pattern(tiny, tmp_path):
+  mask_of(tiny(pruner='lottery')).save(tmp_path / 'mask.npz')
+  with pytest.raises(UsageError, match='--pattern=2:4: the mask of --mask is given'):
+    lineage.canonical(tiny(pruner='given', mask=str(tmp_path / 'mask.npz'), pattern='2:4'))

@@ -37,6 +37,7 @@ _REGISTRIES = {
     'register_check': ('registry', 'CHECKS'),
     'register_dataset': ('registry', 'DATASETS'),
     'register_model': ('registry', 'MODELS'),
+    'register_pattern': ('registry', 'PATTERNS'),
     'register_rule': ('rules', 'RULES'),
     'register_score': ('registry', 'SCORES'),
 }

@@ -10,6 +10,7 @@ from tickets_tf import checks
 from tickets_tf import data
 from tickets_tf import lineage
 from tickets_tf import masks
+from tickets_tf import patterns
 from tickets_tf import records
 from tickets_tf import registry
 from tickets_tf import scores as scoring
@@ -92,8 +93,9 @@ def _original_ticket(settings, check, dataset, model, say):
     images, labels = _scoring_batch(settings, dataset, seen)
     # Where training comes before scoring, the earlier rounds are runs of their own.
     last = dataclasses.replace(rule, rounds=1 if start else rule.rounds)
-    mask = tickets.find_ticket(model, last, settings.ratio, images, labels, settings.seed, start=start,
-                               regrow=settings.regrow, allocation_options=settings.options('allocation_options'),
+    mask = tickets.find_ticket(model, last, settings.ratio, images, labels, settings.seed,
+                               pattern=settings.pattern, start=start, regrow=settings.regrow,
+                               allocation_options=settings.options('allocation_options'),
                                **settings.options('score_options')).mask
   rewound = lineage.rewound_run(settings)
   if rewound:
@@ -138,7 +140,8 @@ def _checked_ticket(settings, check, dataset, model, fresh):
 
   mask = load_ticket(unchecked.folder(), model)
   start = model.get_weights()
-  original = checks.Original(mask, _values(kernels), lambda: _values(prunable_kernels(fresh())), scores)
+  original = checks.Original(mask, _values(kernels), lambda: _values(prunable_kernels(fresh())), scores,
+                             patterns.find(settings.pattern))
   mask, weights, proof = checks.change_ticket(settings.check, check, original, settings.seed)
   mask.check(kernels)
   model.set_weights(start)

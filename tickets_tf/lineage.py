@@ -33,6 +33,8 @@ def canonical(settings):
     changes['rewind_epoch'] = 1
   if row.given:
     changes['ratio'] = 0.0
+    if settings.pattern != 'unstructured':
+      raise UsageError(f'--pattern={settings.pattern}: the mask of --mask is given, and nothing of it is chosen')
   if settings.check:
     check_of(settings)
   if settings.trained_on and registry.CHECKS.get(settings.trained_on).seam != 'data':

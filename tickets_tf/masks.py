@@ -270,20 +270,23 @@ def check_scores(scores, names=None):
   return scores
 
 
-def select(scores, counts, rng, names=None):
-  """Keeps the highest scores of every layer; equal scores at the edge are drawn by lot.
+def select(scores, counts, rng, names=None, pattern=None):
+  """Keeps the highest scores of every layer, as far as a pattern allows; equal scores are drawn by lot.
 
   Args:
     scores: one array per layer, any shapes, real dtypes.
     counts: weights to keep per layer, integers.
     rng: `numpy.random.Generator` that decides ties.
     names: the layers' names for messages, or None for their numbers.
+    pattern: a `Pattern`, which says where kept weights may sit; None: anywhere.
 
   Returns:
-    One boolean array per layer, of the layer's shape, with exactly `counts[i]` entries true.
+    One boolean array per layer, of the layer's shape, with exactly `counts[i]` entries true, or as many as the pattern
+    makes of them.
 
   Raises:
-    UsageError: where scores, counts and names differ in number, or a count is not in [0, layer size].
+    UsageError: where scores, counts and names differ in number, a count is not in [0, layer size], or the pattern gives
+      no mask.
     TicketsError: where a score is NaN or infinite; names the layer.
   """
   scores = check_scores(scores, names)
@@ -293,18 +296,22 @@ def select(scores, counts, rng, names=None):
   for name, layer, count in zip(names, scores, counts):
     if not is_count(count, layer.size):
       raise UsageError(f'count of {name}: {count!r}; expected an integer from 0 to {layer.size}')
-  return [_highest(layer, int(count), rng) for layer, count in zip(scores, counts)]
+  if pattern is None:
+    return [highest(layer, int(count), rng) for layer, count in zip(scores, counts)]
+  return [_patterned(pattern, name, layer, int(count), rng) for name, layer, count in zip(names, scores, counts)]
 
 
-def is_count(count, size):
-  """Returns whether `count` is an integer, of Python or NumPy, from 0 to `size`."""
-  try:
-    return 0 <= operator.index(count) <= size
-  except TypeError:
-    return False
+def highest(scores, count, rng):
+  """Returns the mask of the highest scores of one layer; equal scores at the edge are drawn by lot.
 
+  Args:
+    scores: array of any shape, real dtype, finite.
+    count: weights to keep, from 0 to the array's size.
+    rng: `numpy.random.Generator` that decides ties.
 
-def _highest(scores, count, rng):
+  Returns:
+    A boolean array of the scores' shape with exactly `count` entries true.
+  """
   if count in (0, scores.size):
     return np.full(scores.shape, count > 0)
   threshold = np.partition(scores, scores.size - count, axis=None)[scores.size - count]
@@ -317,6 +324,22 @@ def _highest(scores, count, rng):
     rng.shuffle(drawn)
   kept[tied] = drawn
   return kept
+
+
+def _patterned(pattern, name, scores, count, rng):
+  kept = np.asarray(pattern.select(scores, count, rng))
+  if kept.dtype != bool or kept.shape != scores.shape:
+    raise UsageError(f'pattern of {name}: expected booleans of shape {scores.shape}, found {kept.dtype} of shape '
+                     f'{kept.shape}')
+  return kept
+
+
+def is_count(count, size):
+  """Returns whether `count` is an integer, of Python or NumPy, from 0 to `size`."""
+  try:
+    return 0 <= operator.index(count) <= size
+  except TypeError:
+    return False
 
 
 def _names(names, number):

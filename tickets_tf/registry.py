@@ -115,6 +115,11 @@ ALLOCATIONS = Registry('allocation', {
     'er': 'tickets_tf.allocation:er',
     'erk': 'tickets_tf.allocation:erk',
 })
+PATTERNS = Registry('pattern', {
+    'unstructured': 'tickets_tf.patterns:UNSTRUCTURED',
+    '1x4': 'tickets_tf.patterns:BLOCKS_OF_FOUR',
+    '2:4': 'tickets_tf.patterns:TWO_OF_FOUR',
+})
 CHECKS = Registry('check', {
     'random_labels': 'tickets_tf.checks.data:RANDOM_LABELS',
     'random_pixels': 'tickets_tf.checks.data:RANDOM_PIXELS',
@@ -124,6 +129,8 @@ CHECKS = Registry('check', {
     'reinitialise': 'tickets_tf.checks.ticket:REINITIALISE',
     'invert': 'tickets_tf.checks.ticket:INVERT',
     'corrupted_data': 'tickets_tf.checks.data:RANDOM_PIXELS',
+    'pattern_1x4': 'tickets_tf.checks.ticket:PATTERN_1X4',
+    'pattern_2_4': 'tickets_tf.checks.ticket:PATTERN_2_4',
 })
 MODELS = ModelRegistry('model', {'resnet': 'tickets_tf.models.resnet:resnet', 'vgg': 'tickets_tf.models.vgg:vgg'})
 DATASETS = Registry('data set', {

@@ -184,7 +184,8 @@ def _checks_for(rule):
   # Two names of one check would ask it twice.
   names = {}
   for name in registry.CHECKS.names():
-    names.setdefault(id(registry.CHECKS.get(name)), name)
+    if registry.CHECKS.get(name).always:
+      names.setdefault(id(registry.CHECKS.get(name)), name)
   return list(names.values())
 
 

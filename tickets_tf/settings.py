@@ -41,6 +41,8 @@ class Settings:
   ratio: float = _field(0.95, 'pruning ratio: share of all prunable weights that is removed', low=0.0, below=1.0)
   allocation: str = _field('', 'how kept weights are distributed over layers; empty: as the rule has it',
                            names=registry.ALLOCATIONS, pruning=True)
+  pattern: str = _field('unstructured', 'where in a layer kept weights may sit: 1x4: whole blocks of 4 inputs of an '
+                        'output; 2:4: at most 2 of every 4', names=registry.PATTERNS, pruning=True)
   scored_at: str = _field('', 'weights that the score sees: init, trained, or those after that many epochs; empty: as '
                           'the rule has it', pruning=True)
   rewound_to: str = _field('', 'weights that the ticket starts from: init, none (those that were scored), or those '

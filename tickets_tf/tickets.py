@@ -3,11 +3,13 @@
 import dataclasses
 import pathlib
 
+from absl import logging
 import numpy as np
 
 from tickets_tf import allocation as allocations
 from tickets_tf import files
 from tickets_tf import masks
+from tickets_tf import patterns
 from tickets_tf import records
 from tickets_tf import rules
 from tickets_tf import scores as scoring
@@ -59,8 +61,8 @@ class Ticket:
     return cls(mask, weights, records.read_json(folder / 'provenance.json'))
 
 
-def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation='', start=None, regrow=False,
-                allocation_options=None, **options):
+def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation='', pattern='unstructured', start=None,
+                regrow=False, allocation_options=None, **options):
   """Finds the ticket that a rule's score and allocation choose in a network as it stands, in the rule's rounds.
 
   A rule that scores trained weights wants a trained network, and between its rounds trained tickets; `tickets_tf.train`
@@ -74,6 +76,7 @@ def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation
     labels: int [N].
     seed: the run's seed.
     allocation: replaces the rule's allocation; empty keeps it.
+    pattern: where kept weights may sit: a name in `registry.PATTERNS`, or `package.module:name`.
     start: `Mask` of what earlier rounds have kept; None: everything.
     regrow: whether weights that earlier rounds removed can come back.
     allocation_options: dictionary of the allocation's own settings.
@@ -92,25 +95,36 @@ def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation
   mask = start
   for round_ratio in rules.round_ratios(ratio, row.rounds):
     scores = scoring.score_weights(model, row.score, images, labels, seed, mask, regrow, **options)
-    mask = _keep(kernels, scores, round_ratio, row.allocation, seed, None if regrow else mask, allocation_options)
-  provenance = {'score': str(row.score), 'allocation': str(row.allocation), 'ratio': ratio, 'rounds': row.rounds,
-                'seed': seed}
+    mask = _keep(kernels, scores, round_ratio, row.allocation, pattern, seed, None if regrow else mask,
+                 allocation_options)
+  _warn_of_broken_pattern(pattern, mask)
+  provenance = {'score': str(row.score), 'allocation': str(row.allocation), 'pattern': pattern, 'ratio': ratio,
+                'rounds': row.rounds, 'seed': seed}
   return Ticket(mask, _masked_weights(model, kernels, mask), provenance)
 
 
-def _keep(kernels, scores, ratio, allocation, seed, candidates, options):
+def _keep(kernels, scores, ratio, allocation, pattern, seed, candidates, options):
   names = [kernel.name for kernel in kernels]
   if candidates is not None:
     scores = _last_if_removed(scores, candidates)
   counts = allocations.allocate(kernels, ratio, allocation, scores, seed, **options or {})
   if candidates is not None:
     counts = _within(counts, candidates.counts)
-  return masks.Mask.from_arrays(kernels, masks.select(scores, counts, seeds.generator(seed, 'select'), names))
+  kept = masks.select(scores, counts, seeds.generator(seed, 'select'), names, patterns.find(pattern))
+  return masks.Mask.from_arrays(kernels, kept)
+
+
+def _warn_of_broken_pattern(pattern, mask):
+  broken = patterns.broken_by(patterns.find(pattern), mask)
+  if broken:
+    logging.warning('pattern %s: the allocation gives these layers more weights than it can hold: %s', pattern,
+                    ', '.join(broken))
 
 
 def _last_if_removed(scores, candidates):
-  # Below every other score, so that neither a threshold nor a layer's order can reach them.
-  lowest = np.nextafter(min(score.min() for score in scores), -np.inf, dtype=np.float64)
+  # Well below every other score, so that neither a threshold nor the mean of a block can reach them.
+  smallest = float(min(score.min() for score in scores))
+  lowest = smallest - abs(smallest) - 1
   return [np.where(keep, score.astype(np.float64), lowest) for score, keep in zip(scores, candidates.arrays)]
 
 

@@ -7,6 +7,7 @@ from typing import Callable
 import numpy as np
 
 from tickets_tf import masks
+from tickets_tf import patterns
 from tickets_tf import seeds
 from tickets_tf.errors import TicketsError
 
@@ -23,12 +24,14 @@ class Check:
     question: what the check asks, ends with a question mark.
     change: what was done, as in 'when its labels are random'.
     subject: what a rule that fails does not use, as in 'the labels'.
+    always: whether it is one of all checks, which are asked where none is named.
   """
   seam: str
   function: Callable
   question: str
   change: str
   subject: str
+  always: bool = True
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,11 +43,13 @@ class Original:
     weights: kernel name -> float array: the weights that training would start from, removed ones not yet zero.
     fresh: function without arguments that draws other weights, of that form, from the layers' initialisers.
     scores: function without arguments that gives the scores of all weights before any was removed, one array a kernel.
+    pattern: the `Pattern` that the mask was chosen under.
   """
   mask: masks.Mask
   weights: dict
   fresh: Callable[[], dict]
   scores: Callable[[], Any]
+  pattern: patterns.Pattern = patterns.UNSTRUCTURED
 
 
 def change_data(name, check, examples, num_classes, seed):

@@ -1,14 +1,17 @@
 """Checks of the ticket that a rule has found: its mask, or the weights under it. Su et al. 2020, section 3."""
 
+import functools
+
 import numpy as np
 
 from tickets_tf import masks
+from tickets_tf import patterns
 from tickets_tf.checks.check import TICKET
 from tickets_tf.checks.check import Check
 
 
 def rearrange(original, rng):
-  """Permutes the mask of each layer uniformly; training starts from the weights under the new positions.
+  """Draws the mask of each layer afresh, as many weights and the same pattern; the weights under it are the original's.
 
   Args:
     original: the `Original`.
@@ -18,7 +21,7 @@ def rearrange(original, rng):
     (mask, weights, proof): the share of kept weights that were not kept before, and the share that chance expects.
   """
   before = original.mask
-  after = masks.Mask((name, rng.permutation(keep.ravel()).reshape(keep.shape)) for name, keep in before.items())
+  after = _selected(original, [rng.random(shape) for shape in before.shapes], original.pattern, rng)
   expected = sum(count * (1 - ratio) for count, ratio in zip(before.counts, before.keep_ratios)) / max(before.kept, 1)
   return after, original.weights, {**_mask_proof(before, after), 'expected_by_chance': round(expected, 4)}
 
@@ -75,9 +78,31 @@ def invert(original, rng):
     (mask, weights, proof): the share of kept weights that were not kept before.
   """
   before = original.mask
-  lowest = masks.select([-np.asarray(score) for score in original.scores()], before.counts, rng, before.names)
-  after = masks.Mask(zip(before.names, lowest))
+  after = _selected(original, [-np.asarray(score) for score in original.scores()], original.pattern, rng)
   return after, original.weights, _mask_proof(before, after)
+
+
+def confine(original, rng, pattern):
+  """Keeps the highest scores of each layer under a pattern, as many weights, up to one group of it, as before.
+
+  Args:
+    original: the `Original`.
+    rng: `numpy.random.Generator`, for ties.
+    pattern: the `Pattern`.
+
+  Returns:
+    (mask, weights, proof): the share of kept weights that were not kept before, and the layers that do not have the
+    pattern before and after.
+  """
+  after = _selected(original, original.scores(), pattern, rng)
+  without = {f'layers_without_pattern_{when}': len(patterns.broken_by(pattern, mask))
+             for when, mask in (('before', original.mask), ('after', after))}
+  return after, original.weights, {**_mask_proof(original.mask, after), **without}
+
+
+def _selected(original, scores, pattern, rng):
+  before = original.mask
+  return masks.Mask(zip(before.names, masks.select(scores, before.counts, rng, before.names, pattern)))
 
 
 def _mask_proof(before, after):
@@ -100,3 +125,9 @@ REINITIALISE = Check(TICKET, reinitialise, 'do the weights matter?', 'its weight
                      'the weights that it starts from')
 INVERT = Check(TICKET, invert, 'does the score matter?', 'the lowest scores are kept instead of the highest',
                'the order of its scores within a layer')
+PATTERN_1X4 = Check(TICKET, functools.partial(confine, pattern=patterns.BLOCKS_OF_FOUR),
+                    'may the kept weights sit in blocks of 4 inputs?', 'its weights are kept in blocks of 4 inputs',
+                    'the freedom to keep single weights', always=False)
+PATTERN_2_4 = Check(TICKET, functools.partial(confine, pattern=patterns.TWO_OF_FOUR),
+                    'may at most 2 of every 4 inputs be kept?', 'at most 2 of every 4 inputs are kept',
+                    'the freedom to keep more than 2 of 4 inputs', always=False)
