@@ -117,7 +117,7 @@ class Measured:
     del content, dense
     bytes_, accuracy = next(self._rows)
     return {'bytes': bytes_, 'gzip_bytes': 1, 'accuracy': accuracy, 'largest_logit_difference': 0.0, 'latency': [],
-            'operators': []}
+            'operators': [], 'sparse_layers': {'as_they_are': 0, 'made_dense': 0}}
 
 
 @pytest.mark.parametrize('tflite, tolerance, best, kept', [
@@ -246,6 +246,7 @@ def test_the_card_tells_the_numbers(exported, finished):
     for text in (readme, table):
       assert f'{row["bytes"]:,}' in text and f'{row["accuracy"]:.2%}' in text and row['file'] in text
   assert f'SavedModel: {report["saved_model"]["bytes"]:,} bytes' in table and table.endswith(report['best'])
+  assert '0 of 10 layers' in readme and '0 of 10 layers' in table, 'convolutions gain size alone'
   kept, weights = (sum(layer[key] for layer in finished[1]['layers']) for key in ('kept', 'weights'))
   assert f'{kept:,} of {weights:,}, sparsity 90.' in readme and finished[1]['mask'] in readme
   assert '{' not in re.sub(r'```.*?```', '', readme, flags=re.DOTALL), 'something of the template is left'

@@ -4,11 +4,9 @@ import gzip
 import pathlib
 import tempfile
 
-import numpy as np
-
-from tickets_tf import data
 from tickets_tf import models
 from tickets_tf import tickets
+from tickets_tf.benchmarks import blank
 from tickets_tf.export import fold
 from tickets_tf.export import saved_model
 from tickets_tf.export import size
@@ -32,12 +30,7 @@ def over_limit(model, ratio):
   network.set_weights(ticket.weights)
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'ticket'
-    saved_model.export_saved_model(fold.fold_batch_norm(network), _dataset(), path, {})
+    saved_model.export_saved_model(fold.fold_batch_norm(network), blank.dataset(_SHAPE, _CLASSES), path, {})
     content = tflite.convert(saved_model.LoadedTicket(path), tflite.VARIANTS['sparse_float32'], calibration=None)
   limit = size.information_limit(ticket.mask.shapes, ticket.mask.counts)
   return len(content) / limit, len(gzip.compress(content)) / limit
-
-
-def _dataset():
-  examples = data.Examples(np.zeros((1, *_SHAPE), np.uint8), np.zeros(1, np.int32))
-  return data.Dataset('none', examples, examples, tuple(map(str, range(_CLASSES))), (0.5,) * 3, (0.25,) * 3, 'none', 0)

@@ -1,5 +1,7 @@
 """Changes to a TFLite file that the converter has no setting for."""
 
+import copy
+
 import flatbuffers
 from ai_edge_litert import interpreter
 from ai_edge_litert import schema_py_generated as schema
@@ -54,6 +56,42 @@ def densify_dense_layers(model, content):
     graph.operators.remove(operator)
 
 
+def densify_before_lengthening(model):
+  """Puts DENSIFY before every DEQUANTIZE of sparse 16-bit weights.
+
+  The converter leaves it out for dense layers that have a sparse kernel of their own, but the runtime takes the
+  numbers that DEQUANTIZE makes of a sparse tensor for a dense one, and gets NaN (seen with ai_edge_litert 2.3).
+
+  Args:
+    model: a `ModelT`, changed in place.
+  """
+  for graph in model.subgraphs:
+    operators = []
+    for operator in graph.operators:
+      source = graph.tensors[operator.inputs[0]] if len(operator.inputs) else None
+      if _code(model, operator) == schema.BuiltinOperator.DEQUANTIZE and source.sparsity is not None:
+        dense = copy.copy(source)
+        dense.sparsity, dense.buffer = None, 0
+        graph.tensors.append(dense)
+        densify = schema.OperatorT()
+        densify.opcodeIndex = _index_of_code(model, schema.BuiltinOperator.DENSIFY)
+        densify.inputs, densify.outputs = [operator.inputs[0]], [len(graph.tensors) - 1]
+        operator.inputs = densify.outputs
+        operators.append(densify)
+      operators.append(operator)
+    graph.operators = operators
+
+
+def _index_of_code(model, builtin):
+  codes = [flatbuffer_utils.get_builtin_code_from_operator_code(each) for each in model.operatorCodes]
+  if builtin not in codes:
+    added = schema.OperatorCodeT()
+    added.builtinCode = added.deprecatedBuiltinCode = builtin
+    model.operatorCodes.append(added)
+    return len(codes)
+  return codes.index(builtin)
+
+
 def _computed(content):
   """Returns a function from the index of a tensor to its value after one inference, by the runtime's own kernels."""
   with notes.dropped():
@@ -83,6 +121,27 @@ def operators(content):
   model = read(content)
   names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
   return [names[_code(model, operator)] for graph in model.subgraphs for operator in graph.operators]
+
+
+def sparse_layers(content):
+  """Returns how the sparse kernels of a TFLite file are computed with.
+
+  Args:
+    content: the file, bytes.
+
+  Returns:
+    (kernels that their operator takes sparse as they are, kernels that DENSIFY makes dense first).
+  """
+  model = read(content)
+  as_they_are = made_dense = 0
+  for graph in model.subgraphs:
+    sparse = {index for index, tensor in enumerate(graph.tensors) if tensor.sparsity is not None}
+    for operator in graph.operators:
+      if _code(model, operator) == schema.BuiltinOperator.DENSIFY:
+        made_dense += 1
+      else:
+        as_they_are += len({*operator.inputs} & sparse)
+  return as_they_are, made_dense
 
 
 def read(content):

@@ -96,5 +96,6 @@ def _calibration(images):
 def _finished(content):
   model = flatbuffer.read(content)
   flatbuffer.densify_dense_layers(model, content)
+  flatbuffer.densify_before_lengthening(model)
   flatbuffer.shorten_names(model)
   return flatbuffer.write(model)

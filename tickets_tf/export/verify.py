@@ -41,7 +41,8 @@ class Verifier:
 
     Returns:
       A dictionary: `bytes`, `gzip_bytes`; `accuracy` on the test set; `largest_logit_difference` to the SavedModel
-      over the test set; `latency`, see `latency`; `operators`, what a runtime has to know.
+      over the test set; `latency`, see `latency`; `operators`, what a runtime has to know; `sparse_layers`, how many
+      layers compute with sparse kernels `as_they_are` and how many have theirs `made_dense` first.
 
     Raises:
       TicketsError: where the runtime refuses the file, or it does not compute the same with its logits looked at.
@@ -57,6 +58,7 @@ class Verifier:
         'largest_logit_difference': float(np.max(np.abs(logits - self._logits))),
         'latency': latency(content, dense, self._examples.images[0], self._rounds),
         'operators': sorted(set(flatbuffer.operators(content))),
+        'sparse_layers': dict(zip(('as_they_are', 'made_dense'), flatbuffer.sparse_layers(content))),
     }
 
   def _accuracy(self, outputs):
