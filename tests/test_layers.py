@@ -15,7 +15,7 @@ LAYERS = (
     ('rules',),
     ('settings', 'command'),
     ('masks', 'records', 'lineage'),
-    ('allocation', 'statistics'),
+    ('allocation', 'patterns', 'statistics'),
     ('data', 'models', 'report'),
     ('scores', 'sparse', 'checkpoints', 'checks', 'environment'),
     ('tickets', 'training', 'evaluation', 'export'),

@@ -128,8 +128,8 @@ class _Run:
       mask = self.ticket()
       collapse = models.collapse(self.model, mask)
     _report_collapse(collapse, self.settings.on_collapse, self.say)
-    epochs = training.train(self.model, mask, self.pipeline, self._evaluation_batches(), self.settings, self.folder,
-                            self.strategy)
+    judged = self.dataset.test if self.dataset.validation is None else self.dataset.validation
+    epochs = training.train(self.model, mask, self.pipeline, judged, self.settings, self.folder, self.strategy)
     with _Stopwatch() as export_time:
       checkpoints.save_weights(self.model, self.folder / finding.FINAL)
       final = evaluation.accuracy(self._classify(), self.dataset.test, _EVALUATION_BATCH)
@@ -163,10 +163,6 @@ class _Run:
 
   def _fresh(self):
     return _network(self.settings, self.dataset, self.strategy, 'reinitialisation')
-
-  def _evaluation_batches(self):
-    examples = self.dataset.test if self.dataset.validation is None else self.dataset.validation
-    return data.evaluation_batches(examples, _EVALUATION_BATCH, self.dataset.mean, self.dataset.std)
 
   def _classify(self):
     # Eagerly: some calls are over before a graph of them would be built.

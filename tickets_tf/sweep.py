@@ -121,7 +121,8 @@ def _side_by_side(left, done, parallel, deadline):
   """As `_one_by_one`, in processes that start afresh after some runs, so that what TensorFlow keeps is given back."""
   left, failed, working = list(left), set(), {}
   context = multiprocessing.get_context('spawn')
-  pool = concurrent.futures.ProcessPoolExecutor(parallel, context, _prepare_worker, max_tasks_per_child=40)
+  pool = concurrent.futures.ProcessPoolExecutor(parallel, context, _prepare_worker, (parallel,),
+                                                max_tasks_per_child=40)
   try:
     while left or working:
       for run in [run for run in left if _unmet(run, failed)]:
@@ -167,12 +168,14 @@ def _make(run):
   return ''
 
 
-def _prepare_worker():
+def _prepare_worker(parallel):
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
-  os.environ.setdefault('TF_FORCE_GPU_ALLOW_GROWTH', 'true')  # Several processes share a device's memory.
+  os.environ.setdefault('TF_FORCE_GPU_ALLOW_GROWTH', 'true')  # Up to the share, not all of it at once.
   with open(os.devnull, 'w') as nothing:
     os.dup2(nothing.fileno(), 2)
   threading.Thread(target=_end_with_parent, daemon=True).start()
+  from tickets_tf import training  # Here, as in `_make`.
+  training.share_memory(parallel)
 
 
 def _end_with_parent():

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from tickets_tf.data import Examples
 from tickets_tf.data import Pipeline
-from tickets_tf.data import evaluation_batches
 from tickets_tf.data import normalise
 from tickets_tf.errors import UsageError
 
@@ -220,27 +219,3 @@ def test_a_batch_that_cannot_be_shared(examples):
   for call in (lambda: pipeline.batch(0, 0, 3), lambda: pipeline.dataset(0, 1, parts=3)):
     with pytest.raises(UsageError, match='--batch_size=8: cannot be cut into 3 equal shares'):
       call()
-
-
-def test_evaluation_batches_hold_everything_in_order(examples):
-  data = examples(30)
-  batches = _collect(evaluation_batches(data, 8, (0.4, 0.5, 0.6), (0.2, 0.3, 0.1)))
-  assert [len(labels) for _, labels in batches] == [8, 8, 8, 6]
-  assert np.array_equal(np.concatenate([labels for _, labels in batches]), data.labels)
-  expected = (data.images / 255 - [0.4, 0.5, 0.6]) / [0.2, 0.3, 0.1]
-  np.testing.assert_allclose(np.concatenate([images for images, _ in batches]), expected, rtol=1e-5, atol=1e-5)
-  assert evaluation_batches(data, 8, **_PLAIN).element_spec[0].shape.as_list() == [None, 6, 6, 3]
-  with pytest.raises(UsageError, match='--batch_size=0'):
-    evaluation_batches(data, 0, **_PLAIN)
-
-
-def test_images_live_where_they_are_asked_to(examples):
-  data = examples(8)
-  with tf.device('CPU:1'):
-    assert _pipeline(data)._images.device.endswith('CPU:0')
-  elsewhere = _pipeline(data, augmentation='crop_flip', device='CPU:1')
-  assert elsewhere._images.device.endswith('CPU:1')
-  with tf.device('CPU:1'):
-    in_step = tf.function(elsewhere.batch)(tf.constant(3))
-  assert _same([[array.numpy() for array in in_step]],
-               _collect(_pipeline(data, augmentation='crop_flip').dataset(3, 4)))

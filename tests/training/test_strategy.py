@@ -1,7 +1,10 @@
+import types
+
 import pytest
 
 from tickets_tf import training
 from tickets_tf.errors import UsageError
+from tickets_tf.training import strategy
 
 
 def test_auto_is_one_device_without_several_gpus():
@@ -25,3 +28,24 @@ def test_multi_worker_needs_to_know_the_workers(config, monkeypatch):
     monkeypatch.setenv('TF_CONFIG', config)
   with pytest.raises(UsageError, match='needs TF_CONFIG'):
     training.make_strategy('multi_worker')
+
+
+@pytest.mark.parametrize('told, limits', [('40960\n24576\n', [24576 // 4 - 600] * 2), (None, None), ('[N/A]\n', None)])
+def test_processes_share_the_memory_of_gpus(told, limits, monkeypatch):
+  """The devices stand for GPUs; what was asked of TensorFlow is looked at."""
+  asked, growing = [], []
+
+  def nvidia_smi(command, **options):
+    assert command[0] == 'nvidia-smi' and options['check']
+    if told is None:
+      raise FileNotFoundError('nvidia-smi')
+    return types.SimpleNamespace(stdout=told)
+
+  monkeypatch.setattr(strategy.tf.config, 'list_physical_devices', lambda kind: ['GPU:0', 'GPU:1'])
+  monkeypatch.setattr(strategy.tf.config, 'set_logical_device_configuration',
+                      lambda gpu, devices: asked.append((gpu, [device.memory_limit for device in devices])))
+  monkeypatch.setattr(strategy.tf.config.experimental, 'set_memory_growth', lambda gpu, on: growing.append((gpu, on)))
+  monkeypatch.setattr(strategy.subprocess, 'run', nvidia_smi)
+  training.share_memory(4)
+  assert asked == [(f'GPU:{index}', [limit]) for index, limit in enumerate(limits or [])]
+  assert growing == ([] if limits else [('GPU:0', True), ('GPU:1', True)])

@@ -12,7 +12,6 @@ A data set is a loader, `load(data_dir, image_size) -> Dataset`, in `tickets_tf.
 from tickets_tf.data.images import SUFFIXES as IMAGE_SUFFIXES
 from tickets_tf.data.images import load_image
 from tickets_tf.data.pipeline import Pipeline
-from tickets_tf.data.pipeline import evaluation_batches
 from tickets_tf.data.pipeline import normalise
 from tickets_tf.data.scoring_batch import scoring_batches
 from tickets_tf.data.scoring_batch import scoring_images
@@ -25,7 +24,6 @@ __all__ = [
     'Examples',
     'IMAGE_SUFFIXES',
     'Pipeline',
-    'evaluation_batches',
     'load_dataset',
     'load_image',
     'normalise',

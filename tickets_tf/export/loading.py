@@ -3,7 +3,6 @@
 import pathlib
 
 from tickets_tf.errors import UsageError
-from tickets_tf.export.lite import LiteTicket
 from tickets_tf.export.saved_model import LoadedTicket
 from tickets_tf.export.saved_model import is_ticket
 
@@ -25,6 +24,8 @@ def load_ticket(path):
   """
   path = pathlib.Path(path)
   if path.is_file():
+    # Here, since hosts that only train have no TFLite runtime.
+    from tickets_tf.export.lite import LiteTicket
     return LiteTicket(path)
   for inside in _INSIDE:
     if is_ticket(path / inside):

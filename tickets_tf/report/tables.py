@@ -4,6 +4,8 @@ import pandas as pd
 
 from tickets_tf import files
 
+_NONE = 'no run is done'
+
 
 def layer_table(record):
   """Returns the layers of a record, kept weights and multiply-accumulates, as text with one line each and a total."""
@@ -40,11 +42,14 @@ def runs_table(records):
   Returns:
     Text with one line for each combination of data set, network, rule, ratio and check.
   """
-  return _runs(records).to_string(index=False) if records else 'no run is done'
+  return _runs(records).to_string(index=False) if records else _NONE
 
 
 def write_runs(records, command, path):
   """Writes the table of `runs_table` as Markdown, with the command that makes it and the commits of the runs."""
+  if not records:
+    files.write_text(path, f'    {command}\n\n{_NONE}\n')
+    return
   table = _runs(records)
   lines = [table.columns, ['---'] * len(table.columns), *table.to_numpy().tolist()]
   commits = sorted({str(record['environment']['commit']) for record in records})
@@ -57,11 +62,12 @@ def write_runs(records, command, path):
 def _runs(records):
   rows = pd.DataFrame([{
       'data set': record['dataset']['name'], 'network': record['network'], 'rule': record['settings']['pruner'],
-      'ratio': record['settings']['ratio'], 'check': record['settings']['check'] or '-',
+      'ratio': record['settings']['ratio'], 'pattern': record['settings'].get('pattern', 'unstructured'),
+      'check': record['settings']['check'] or '-',
       'kept': sum(layer['kept'] for layer in record['layers']),
       'on paths': record['collapse']['effective_kept'],
       'final': 100 * record['final_accuracy'], 'best': 100 * record['best_accuracy']} for record in records])
-  together = rows.groupby(['data set', 'network', 'rule', 'ratio', 'check'], sort=False, dropna=False)
+  together = rows.groupby(['data set', 'network', 'rule', 'ratio', 'pattern', 'check'], sort=False, dropna=False)
   table = together[['kept', 'on paths']].mean().round().astype('Int64')
   table.insert(0, 'seeds', together.size())
   for name in ('final', 'best'):

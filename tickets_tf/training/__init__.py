@@ -5,5 +5,6 @@ from tickets_tf.training.optimizer import SGD
 from tickets_tf.training.optimizer import learning_rate_schedule
 from tickets_tf.training.strategy import describe
 from tickets_tf.training.strategy import make_strategy
+from tickets_tf.training.strategy import share_memory
 
-__all__ = ['SGD', 'describe', 'learning_rate_schedule', 'make_strategy', 'train']
+__all__ = ['SGD', 'describe', 'learning_rate_schedule', 'make_strategy', 'share_memory', 'train']

@@ -8,6 +8,7 @@ import tf_keras as keras
 from tickets_tf import sparse
 from tickets_tf.checkpoints import Checkpoints
 from tickets_tf.training import callbacks
+from tickets_tf.training import feed
 from tickets_tf.training.optimizer import SGD
 from tickets_tf.training.optimizer import learning_rate_schedule
 
@@ -16,8 +17,10 @@ from tickets_tf.training.optimizer import learning_rate_schedule
 # most of a short training would else be the building of graphs.
 _compiled = {}
 
+_EVALUATION_BATCH = 500  # images
 
-def train(model, mask, pipeline, evaluation, settings, folder, strategy):
+
+def train(model, mask, pipeline, judged, settings, folder, strategy):
   """Trains a ticket; killed at any moment, the same call goes on and ends with the same bits.
 
   Args:
@@ -25,7 +28,7 @@ def train(model, mask, pipeline, evaluation, settings, folder, strategy):
       afterwards, removed ones at exactly zero.
     mask: the ticket's `Mask`.
     pipeline: the `Pipeline` of training batches.
-    evaluation: `tf.data.Dataset` of (images, labels) that every epoch is judged on.
+    judged: the `Examples` that every epoch is judged on.
     settings: the run's `Settings`.
     folder: the run's folder; takes `metrics.jsonl`, `checkpoints/` and `tensorboard/`.
     strategy: the `tf.distribute.Strategy`.
@@ -36,7 +39,7 @@ def train(model, mask, pipeline, evaluation, settings, folder, strategy):
   """
   steps, last_epoch = pipeline.steps_per_epoch, settings.stop_epoch or settings.epochs
   with strategy.scope():
-    trained, wrapped, optimizer = _prepared(model, mask, settings, steps, strategy)
+    trained, wrapped, optimizer = _prepared(model, mask, pipeline, judged, settings, strategy)
     checkpoints = Checkpoints(folder / 'checkpoints', wrapped, optimizer)
     first_epoch = checkpoints.restore()
   log = callbacks.MetricsLog(folder / 'metrics.jsonl', first_epoch, {
@@ -45,25 +48,30 @@ def train(model, mask, pipeline, evaluation, settings, folder, strategy):
     wrapped.fit(
         strategy.distribute_datasets_from_function(
             functools.partial(_shares, pipeline, first_epoch * steps, last_epoch * steps)),
-        validation_data=evaluation, epochs=last_epoch, initial_epoch=first_epoch, steps_per_epoch=steps,
+        validation_data=feed.in_order(len(judged), _EVALUATION_BATCH), epochs=last_epoch, initial_epoch=first_epoch, steps_per_epoch=steps,
         callbacks=_callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps), verbose=0)
   model.set_weights(trained.get_weights())
   return log.lines
 
 
-def _prepared(model, mask, settings, steps, strategy):
+def _prepared(model, mask, pipeline, judged, settings, strategy):
   """Returns (network, the same wrapped and compiled, optimizer) with the weights of `model` and nothing of before."""
-  key = (_training_settings(settings), steps, id(strategy), model.name,
-         tuple(tuple(weight.shape) for weight in model.weights))
+  arrays = [pipeline.examples.images, judged.images, *model.weights]
+  key = (_training_settings(settings), id(strategy), model.name, tuple(pipeline.mean), tuple(pipeline.std),
+         tuple(tuple(array.shape) for array in arrays))
   if key not in _compiled:
-    optimizer = _optimizer(settings, steps)
+    optimizer = _optimizer(settings, pipeline.steps_per_epoch)
     wrapped = sparse.wrap(model, mask)
     optimizer.build(wrapped.trainable_variables)
     wrapped.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'],
                     steps_per_execution=settings.steps_per_execution, jit_compile=settings.jit)
+    feeds = feed.Feed(pipeline, pipeline.examples), feed.Feed(pipeline, judged)
+    feed.attach(wrapped, *feeds)
     _compiled.clear()
-    _compiled[key] = model, wrapped, optimizer, [variable.numpy() for variable in optimizer.variables]
-  trained, wrapped, optimizer, start = _compiled[key]
+    _compiled[key] = model, wrapped, optimizer, [variable.numpy() for variable in optimizer.variables], feeds
+  trained, wrapped, optimizer, start, feeds = _compiled[key]
+  for each, examples in zip(feeds, (pipeline.examples, judged)):
+    each.put(examples)
   if settings.mixed_precision == 'float16':  # Keras keeps the loss scale where it cannot be set back.
     _compiled.clear()
   trained.set_weights(model.get_weights())
@@ -92,8 +100,8 @@ def _optimizer(settings, steps_per_epoch):
 def _shares(pipeline, first_step, last_step, context):
   # What one worker's replicas compute of each global batch.
   local = context.num_replicas_in_sync // context.num_input_pipelines
-  return pipeline.dataset(first_step, last_step, parts=context.num_replicas_in_sync,
-                          first_part=context.input_pipeline_id * local, local_parts=local)
+  return pipeline.draws(first_step, last_step, parts=context.num_replicas_in_sync,
+                        first_part=context.input_pipeline_id * local, local_parts=local)
 
 
 def _callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps):

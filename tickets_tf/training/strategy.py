@@ -3,10 +3,13 @@
 import functools
 import json
 import os
+import subprocess
 
 import tensorflow as tf
 
 from tickets_tf.errors import UsageError
+
+_OUTSIDE = 600  # MiB that CUDA itself takes for a process, next to what TensorFlow allocates
 
 
 def make_strategy(name='auto', replicas=0):
@@ -29,6 +32,31 @@ def make_strategy(name='auto', replicas=0):
     several = kind == 'GPU' and len(tf.config.list_physical_devices('GPU')) > 1
     name = 'mirrored' if several or replicas > 1 else 'one_device'
   return _MAKERS[name](kind, replicas)
+
+
+def share_memory(processes):
+  """Limits this process to its share of the memory of every GPU; call it before anything else touches them.
+
+  Args:
+    processes: how many work side by side on these GPUs.
+  """
+  gpus = tf.config.list_physical_devices('GPU')
+  total = _least_memory() if gpus else None
+  for gpu in gpus:
+    if total is None:
+      tf.config.experimental.set_memory_growth(gpu, True)
+    else:
+      limit = max(total // processes - _OUTSIDE, _OUTSIDE)
+      tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=limit)])
+
+
+def _least_memory():
+  # MiB of the smallest GPU, or None where the driver's tool does not tell.
+  query = ['nvidia-smi', '--query-gpu=memory.total', '--format=csv,noheader,nounits']
+  try:
+    return min(map(int, subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()))
+  except (OSError, subprocess.CalledProcessError, ValueError):
+    return None
 
 
 def describe(strategy):
