@@ -132,7 +132,8 @@ def _side_by_side(left, done, parallel, deadline):
       ready = [run for run in left if set(_needed(run)) <= done]
       for run in ready[:parallel - len(working)]:
         left.remove(run)
-        working[pool.submit(_make, run)] = run
+        # Nobody sees a worker's bar, whose lock would outlive a worker that is killed.
+        working[pool.submit(_make, dataclasses.replace(run, progress=False))] = run
       remaining = max(deadline - time.monotonic(), 0) if deadline else None
       ended, _ = concurrent.futures.wait(working, remaining, concurrent.futures.FIRST_COMPLETED)
       if not ended and working:

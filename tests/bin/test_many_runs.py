@@ -58,6 +58,13 @@ def test_a_sweep_prints_and_writes_its_table(tmp_path):
   assert text.startswith('    bin/sweep --model=resnet8') and text.count('| digits | resnet8 |') == 4 and '±' in text
 
 
+def test_a_sweep_out_of_time_says_that_alone(tmp_path):
+  done = call('sweep', '--model=resnet8', '--width=4', '--epochs=2000', '--pruners=random,snip', '--notensorboard',
+              f'--output_dir={tmp_path}', '--parallel=2', '--minutes=0.4')
+  assert done.returncode == 0 and 'out of time with 0 runs done' in done.stdout
+  assert 'leaked' not in done.stderr and 'Traceback' not in done.stderr, done.stderr
+
+
 def test_a_killed_sweep_goes_on_and_leaves_no_worker(tmp_path):
   arguments = [*SMALL, '--pruners=random,snip,lottery', f'--output_dir={tmp_path}', '--parallel=2']
   process = subprocess.Popen([sys.executable, BIN / 'sweep', *arguments], stdout=subprocess.DEVNULL,
