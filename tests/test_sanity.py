@@ -149,3 +149,4 @@ def test_the_command_makes_the_same_plan():
                      None, controls=True)
   assert plan.command() == ("bin/sanity_check --pruners=snip,my.mod:fn --ratios=0.9,0.98 --checks=invert --seeds=auto "
                             "--controls --data_dir='a b' --epochs=4 --jit")
+  assert dataclasses.replace(plan, minutes=5.0, parallel=3).command() == plan.command(), 'the judgements are the same'

@@ -16,6 +16,8 @@ from tickets_tf.errors import UsageError
 from tickets_tf.settings import Settings
 
 FORMAT = 1
+# What changes how long the runs take, and nothing about the judgements.
+_HOW_FAST = ('minutes', 'parallel')
 # What can be asked of a mask whose making is not known.
 _OF_A_MASK = ('rearrange', 'shuffle_weights', 'reinitialise')
 # What the planted controls must come out as: a rule that looks at nothing, and one that uses what it sees.
@@ -81,7 +83,7 @@ class Plan:
     shown = {'pruners': ','.join(self.pruners), 'ratios': ','.join(f'{ratio:g}' for ratio in self.ratios),
              'checks': ','.join(self.checks), 'seeds': self.seeds or 'auto'}
     changed = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)
-               if field.name not in (*shown, 'base') and getattr(self, field.name) != field.default}
+               if field.name not in (*shown, *_HOW_FAST, 'base') and getattr(self, field.name) != field.default}
     flags = {**shown, **changed, **self.base.identity()}
     for name in ('pruner', 'ratio', 'check'):
       flags.pop(name, None)
