@@ -20,10 +20,13 @@ def dense(**changes):
 
 def test_canonical_settings_name_the_same_run_once():
   for one, other in [
-      (change(pruner='snip', allocation='global', scored_at='init', rewound_to='init', rounds=1), change(pruner='snip')),
+      (change(pruner='snip', allocation='global', scored_at='init', rewound_to='init', rounds=1),
+       change(pruner='snip')),
       (change(pruner='snip', rewind_epoch=5), change(pruner='snip')),
-      (change(pruner='weight_rewinding', rewind_epoch=5, rewound_to='2'), change(pruner='weight_rewinding', rewound_to='2')),
-      (change(pruner='dense', ratio=0.5, rounds=3, samples_per_class=2, score_options='chunk=3'), change(pruner='dense'))]:
+      (change(pruner='weight_rewinding', rewind_epoch=5, rewound_to='2'),
+       change(pruner='weight_rewinding', rewound_to='2')),
+      (change(pruner='dense', ratio=0.5, rounds=3, samples_per_class=2, score_options='chunk=3'),
+       change(pruner='dense'))]:
     assert lineage.canonical(one) == lineage.canonical(other)
   for one, other in [
       (change(pruner='snip', rounds=2), change(pruner='snip')),

@@ -28,7 +28,7 @@ def groups(array):
 def test_a_pattern_keeps_what_it_is_asked_for_up_to_a_group_and_holds(name, share, shape):
   scores = rng().normal(size=shape).astype(np.float32)
   before, count = scores.copy(), round(share * scores.size)
-  pattern = patterns.find(name)
+  pattern = registry.PATTERNS.get(name)
   kept = pattern.select(scores, count, rng())
   assert kept.dtype == bool and kept.shape == shape
   assert abs(np.count_nonzero(kept) - count) <= (2 if name == '1x4' and count > 4 else 3 if name == '1x4' else 0)
@@ -66,8 +66,8 @@ def test_the_blocks_are_those_of_the_converters_layout():
 
 @pytest.mark.parametrize('name', NAMES)
 def test_equal_scores_are_drawn_by_lot(name):
-  kept = np.mean([patterns.find(name).select(np.ones((16, 5)), 20, np.random.default_rng(seed)) for seed in range(600)],
-                 axis=0)
+  select = registry.PATTERNS.get(name).select
+  kept = np.mean([select(np.ones((16, 5)), 20, np.random.default_rng(seed)) for seed in range(600)], axis=0)
   assert np.abs(kept - 0.25).max() < 5 * np.sqrt(0.25 * 0.75 / 600)
 
 
@@ -87,10 +87,10 @@ def test_a_rule_under_a_pattern(small_model, rule, options, name, caplog):
   if rule != 'synflow':  # In its later rounds the scores are those of another network.
     assert all(abs(count - asked) <= 3 for count, asked in zip(ticket.mask.counts, free.mask.counts))
   full = [kernel for kernel, ratio in zip(ticket.mask.names, ticket.mask.keep_ratios) if ratio > 0.5]
-  broken = patterns.broken_by(patterns.find(name), ticket.mask)
+  broken = patterns.broken_by(registry.PATTERNS.get(name), ticket.mask)
   assert set(broken) <= (set(full) if name == '2:4' else set())
   if rule == 'magnitude':
-    assert patterns.broken_by(patterns.find(name), free.mask)
+    assert patterns.broken_by(registry.PATTERNS.get(name), free.mask)
   assert ('more weights than it can hold' in caplog.text) == bool(broken)
 
 
@@ -102,7 +102,7 @@ def test_a_pattern_of_ones_own():
     return kept
 
   mine = patterns.Pattern(columns, lambda mask: bool(np.all(mask.all(axis=0) | ~mask.any(axis=0))))
-  kept, = masks.select([rng().normal(size=(4, 6))], [8], rng(), pattern=mine)
+  kept, = masks.select([rng().normal(size=(4, 6))], [8], rng(), keep=mine.select)
   assert np.count_nonzero(kept) == 8 and mine.holds(kept)
 
 
@@ -113,4 +113,4 @@ def test_a_pattern_of_ones_own():
 ])
 def test_a_pattern_that_returns_no_mask_is_named(returned, message):
   with pytest.raises(UsageError, match=message):
-    masks.select([rng().normal(size=(4, 6))], [8], rng(), pattern=patterns.Pattern(returned, lambda mask: True))
+    masks.select([rng().normal(size=(4, 6))], [8], rng(), keep=returned)

@@ -55,7 +55,8 @@ def test_what_a_run_leaves(unbroken):
   mask = masks.load(folder / 'mask.npz')
   assert [layer['kept'] for layer in record['layers']] == mask.counts and record['mask'] == mask.digest()
   assert sum(mask.counts) == int(mask.size * (1 - 0.8))
-  assert all(layer['sparse_macs'] * layer['weights'] == layer['dense_macs'] * layer['kept'] for layer in record['layers'])
+  assert all(layer['sparse_macs'] * layer['weights'] == layer['dense_macs'] * layer['kept']
+             for layer in record['layers'])
   assert set(record['seconds']) == {'data', 'find', 'train', 'export'}
   assert record['environment']['packages']['tensorflow'] == tf.__version__
   lines = [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]

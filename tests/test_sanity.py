@@ -55,7 +55,8 @@ def test_known_costs_come_out(monkeypatch):
                                 ('snip', 'random_labels'): 'insensitive'}
   first = verdicts['judgements'][0]
   assert first['passes'] is True and verdicts['judgements'][1]['passes'] is False
-  assert first['sentence'].startswith('snip loses 3.') and first['sentence'].endswith('which weights of a layer it keeps')
+  assert first['sentence'].startswith('snip loses 3.')
+  assert first['sentence'].endswith('which weights of a layer it keeps')
   assert verdicts['judgements'][2]['sentence'] == (
       'snip keeps its accuracy when its labels are random: it does not use the labels')
   assert first['difference']['mean'] == pytest.approx(3, abs=0.2) and len(first['original']['accuracies']) == 5
@@ -77,7 +78,8 @@ def test_all_checks_are_asked_once_each(monkeypatch):
   asked = [each['check'] for each in verdicts['judgements']]
   assert asked == ['random_labels', 'random_pixels', 'half_dataset', 'rearrange', 'shuffle_weights', 'reinitialise',
                    'invert']
-  verdicts = check(monkeypatch, World({}), pruners=('given',), base=dataclasses.replace(BASE, pruner='given', mask='m.npz'))
+  given = dataclasses.replace(BASE, pruner='given', mask='m.npz')
+  verdicts = check(monkeypatch, World({}), pruners=('given',), base=given)
   assert [each['check'] for each in verdicts['judgements']] == ['rearrange', 'shuffle_weights', 'reinitialise']
 
 
@@ -145,8 +147,8 @@ def test_plans_that_cannot_be(plan, expected, monkeypatch):
 
 
 def test_the_command_makes_the_same_plan():
-  plan = sanity.Plan(dataclasses.replace(BASE, jit=True, data_dir='a b'), ('snip', 'my.mod:fn'), (0.9, 0.98), ('invert',),
-                     None, controls=True)
+  plan = sanity.Plan(dataclasses.replace(BASE, jit=True, data_dir='a b'), ('snip', 'my.mod:fn'), (0.9, 0.98),
+                     ('invert',), None, controls=True)
   assert plan.command() == ("bin/sanity_check --pruners=snip,my.mod:fn --ratios=0.9,0.98 --checks=invert --seeds=auto "
                             "--controls --data_dir='a b' --epochs=4 --jit")
   assert dataclasses.replace(plan, minutes=5.0, parallel=3).command() == plan.command(), 'the judgements are the same'

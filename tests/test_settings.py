@@ -41,7 +41,8 @@ def test_digest_depends_on_what_changes_the_outcome_alone():
   plain = Settings()
   assert plain.identity() == {}
   assert Settings(output_dir='elsewhere', progress=False, tensorboard=False).digest() == plain.digest()
-  digests = {Settings(**change).digest() for change in ({}, {'seed': 1}, {'ratio': 0.9}, {'data_dir': 'x'}, {'jit': True})}
+  changes = ({}, {'seed': 1}, {'ratio': 0.9}, {'data_dir': 'x'}, {'jit': True})
+  digests = {Settings(**change).digest() for change in changes}
   assert len(digests) == 5
 
 

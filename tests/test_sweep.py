@@ -22,7 +22,8 @@ def world(tmp_path, monkeypatch):
       return 'scores of conv1: 3 of 9 are NaN or infinite'
     run.folder().mkdir(parents=True)
     records.write(run.folder(), {'settings': dataclasses.asdict(run), 'digest': run.digest(), 'seed': run.seed,
-                                 'dataset': {}, 'layers': [], 'final_accuracy': 0.9, 'best_accuracy': 0.9, 'seconds': {}})
+                                 'dataset': {}, 'layers': [], 'final_accuracy': 0.9, 'best_accuracy': 0.9,
+                                 'seconds': {}})
     return ''
 
   monkeypatch.setattr(sweep, '_make', make)
@@ -68,8 +69,9 @@ def test_a_failure_stops_only_what_needs_it(world):
   base, made = world
   outcome = run_all(sweep.grid(base, pruner=['grasp', 'snip'], check=['', 'rearrange']))
   assert names(made) == [('grasp', ''), ('snip', ''), ('snip', 'rearrange')]
+  grasp = lineage.canonical(dataclasses.replace(base, pruner='grasp')).run_name()
   assert sorted(outcome.failures.values()) == [
-      f'not made, since it needs {lineage.canonical(dataclasses.replace(base, pruner="grasp")).run_name()}, which failed',
+      f'not made, since it needs {grasp}, which failed',
       'scores of conv1: 3 of 9 are NaN or infinite']
 
 
@@ -83,8 +85,9 @@ def test_the_grid_varies_the_first_name_slowest():
 
 
 def test_processes_side_by_side_and_a_budget(tmp_path):
-  base = dataclasses.replace(BASE, model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1, progress=False,
-                             tensorboard=False, export=False, samples_per_class=2, output_dir=str(tmp_path))
+  base = dataclasses.replace(BASE, model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1,
+                             progress=False, tensorboard=False, export=False, samples_per_class=2,
+                             output_dir=str(tmp_path))
   runs = sweep.grid(base, pruner=['lottery', 'snip'])
   stopped = sweep.run_all(runs, parallel=2, minutes=0.01, say=lambda line: None, progress=False)
   assert stopped.stopped and not stopped.records

@@ -10,7 +10,6 @@ from tickets_tf import checks
 from tickets_tf import data
 from tickets_tf import lineage
 from tickets_tf import masks
-from tickets_tf import patterns
 from tickets_tf import records
 from tickets_tf import registry
 from tickets_tf import scores as scoring
@@ -141,7 +140,7 @@ def _checked_ticket(settings, check, dataset, model, fresh):
   mask = load_ticket(unchecked.folder(), model)
   start = model.get_weights()
   original = checks.Original(mask, _values(kernels), lambda: _values(prunable_kernels(fresh())), scores,
-                             patterns.find(settings.pattern))
+                             registry.PATTERNS.get(settings.pattern))
   mask, weights, proof = checks.change_ticket(settings.check, check, original, settings.seed)
   mask.check(kernels)
   model.set_weights(start)

@@ -270,37 +270,6 @@ def check_scores(scores, names=None):
   return scores
 
 
-def select(scores, counts, rng, names=None, pattern=None):
-  """Keeps the highest scores of every layer, as far as a pattern allows; equal scores are drawn by lot.
-
-  Args:
-    scores: one array per layer, any shapes, real dtypes.
-    counts: weights to keep per layer, integers.
-    rng: `numpy.random.Generator` that decides ties.
-    names: the layers' names for messages, or None for their numbers.
-    pattern: a `Pattern`, which says where kept weights may sit; None: anywhere.
-
-  Returns:
-    One boolean array per layer, of the layer's shape, with exactly `counts[i]` entries true, or as many as the pattern
-    makes of them.
-
-  Raises:
-    UsageError: where scores, counts and names differ in number, a count is not in [0, layer size], or the pattern gives
-      no mask.
-    TicketsError: where a score is NaN or infinite; names the layer.
-  """
-  scores = check_scores(scores, names)
-  names, counts = _names(names, len(scores)), list(counts)
-  if len(counts) != len(scores):
-    raise UsageError(f'{len(counts)} counts for the scores of {len(scores)} layers')
-  for name, layer, count in zip(names, scores, counts):
-    if not is_count(count, layer.size):
-      raise UsageError(f'count of {name}: {count!r}; expected an integer from 0 to {layer.size}')
-  if pattern is None:
-    return [highest(layer, int(count), rng) for layer, count in zip(scores, counts)]
-  return [_patterned(pattern, name, layer, int(count), rng) for name, layer, count in zip(names, scores, counts)]
-
-
 def highest(scores, count, rng):
   """Returns the mask of the highest scores of one layer; equal scores at the edge are drawn by lot.
 
@@ -326,11 +295,37 @@ def highest(scores, count, rng):
   return kept
 
 
-def _patterned(pattern, name, scores, count, rng):
-  kept = np.asarray(pattern.select(scores, count, rng))
-  if kept.dtype != bool or kept.shape != scores.shape:
-    raise UsageError(f'pattern of {name}: expected booleans of shape {scores.shape}, found {kept.dtype} of shape '
-                     f'{kept.shape}')
+def select(scores, counts, rng, names=None, keep=highest):
+  """Keeps the highest scores of every layer, as far as a pattern allows; equal scores are drawn by lot.
+
+  Args:
+    scores: one array per layer, any shapes, real dtypes.
+    counts: weights to keep per layer, integers.
+    rng: `numpy.random.Generator` that decides ties.
+    names: the layers' names for messages, or None for their numbers.
+    keep: function(scores, count, rng) -> mask of one layer, as `highest` or the `select` of a `Pattern`.
+
+  Returns:
+    One boolean array per layer, of the layer's shape, with exactly `counts[i]` entries true, or as many as the pattern
+    makes of them.
+
+  Raises:
+    UsageError: where scores, counts and names differ in number, a count is not in [0, layer size], or `keep` gives no
+      mask.
+    TicketsError: where a score is NaN or infinite; names the layer.
+  """
+  scores = check_scores(scores, names)
+  names, counts = _names(names, len(scores)), list(counts)
+  if len(counts) != len(scores):
+    raise UsageError(f'{len(counts)} counts for the scores of {len(scores)} layers')
+  for name, layer, count in zip(names, scores, counts):
+    if not is_count(count, layer.size):
+      raise UsageError(f'count of {name}: {count!r}; expected an integer from 0 to {layer.size}')
+  kept = [np.asarray(keep(layer, int(count), rng)) for layer, count in zip(scores, counts)]
+  for name, layer, mask in zip(names, scores, kept):
+    if mask.dtype != bool or mask.shape != layer.shape:
+      raise UsageError(f'pattern of {name}: expected booleans of shape {layer.shape}, found {mask.dtype} of shape '
+                       f'{mask.shape}')
   return kept
 
 

@@ -11,7 +11,6 @@ from typing import Callable
 import numpy as np
 
 from tickets_tf import masks
-from tickets_tf import registry
 
 _GROUP = 4
 
@@ -27,18 +26,6 @@ class Pattern:
   """
   select: Callable
   holds: Callable
-
-
-def find(name):
-  """Returns a `Pattern` by its name.
-
-  Args:
-    name: a name in `registry.PATTERNS`, or `package.module:name`.
-
-  Raises:
-    UsageError: where nothing of that name can be had.
-  """
-  return registry.PATTERNS.get(name)
 
 
 def broken_by(pattern, mask):

@@ -22,6 +22,7 @@ from tickets_tf import lineage
 from tickets_tf import models
 from tickets_tf import patterns
 from tickets_tf import records
+from tickets_tf import registry
 from tickets_tf import seeds
 from tickets_tf import training
 from tickets_tf.errors import TicketsError
@@ -157,7 +158,8 @@ class _Run:
                     'validation': len(dataset.validation or ()), 'classes': dataset.num_classes,
                     'image_shape': list(dataset.image_shape)},
         'mask': mask.digest(),
-        'pattern': {'name': settings.pattern, 'broken_by': patterns.broken_by(patterns.find(settings.pattern), mask)},
+        'pattern': {'name': settings.pattern,
+                    'broken_by': patterns.broken_by(registry.PATTERNS.get(settings.pattern), mask)},
         'layers': _layers(models.prunable_kernels(self.model), mask),
     }
 

@@ -77,8 +77,8 @@ class Settings:
 
   epochs: int = _field(20, 'epochs of training', low=1)
   stop_epoch: int = _field(0, 'end after that many of the epochs, the schedule being that of all; 0: after all', low=0)
-  trained_on: str = _field('', 'train on the data as this check leaves it, as the pre-training of a checked ticket does',
-                           names=registry.CHECKS)
+  trained_on: str = _field('', 'train on the data as this check leaves it, as the pre-training of a checked ticket '
+                           'does', names=registry.CHECKS)
   batch_size: int = _field(64, 'images per step, over all replicas', low=1)
   learning_rate: float = _field(0.1, 'learning rate at the start', low=0.0)
   milestones: str = _field('0.5,0.75', 'shares of the training after which the learning rate falls, comma-separated')

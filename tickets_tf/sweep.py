@@ -107,14 +107,13 @@ def _needed(run):
 
 
 def _one_by_one(left, done, parallel, deadline):
-  del parallel, deadline
+  del done, parallel, deadline
   failed = set()
   for run in left:
     problem = _unmet(run, failed) or _make(run)
     if problem:
       failed.add(run)
     yield run, problem
-    done.add(run)
 
 
 def _side_by_side(left, done, parallel, deadline):

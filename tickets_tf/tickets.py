@@ -11,6 +11,7 @@ from tickets_tf import files
 from tickets_tf import masks
 from tickets_tf import patterns
 from tickets_tf import records
+from tickets_tf import registry
 from tickets_tf import rules
 from tickets_tf import scores as scoring
 from tickets_tf import seeds
@@ -110,12 +111,13 @@ def _keep(kernels, scores, ratio, allocation, pattern, seed, candidates, options
   counts = allocations.allocate(kernels, ratio, allocation, scores, seed, **options or {})
   if candidates is not None:
     counts = _within(counts, candidates.counts)
-  kept = masks.select(scores, counts, seeds.generator(seed, 'select'), names, patterns.find(pattern))
+  kept = masks.select(scores, counts, seeds.generator(seed, 'select'), names,
+                      registry.PATTERNS.get(pattern).select)
   return masks.Mask.from_arrays(kernels, kept)
 
 
 def _warn_of_broken_pattern(pattern, mask):
-  broken = patterns.broken_by(patterns.find(pattern), mask)
+  broken = patterns.broken_by(registry.PATTERNS.get(pattern), mask)
   if broken:
     logging.warning('pattern %s: the allocation gives these layers more weights than it can hold: %s', pattern,
                     ', '.join(broken))

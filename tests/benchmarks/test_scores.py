@@ -38,7 +38,8 @@ def test_a_loop_over_examples_gives_the_same_score(path, tmp_path):
     assert np.linalg.norm(one - other) < 1e-3 * np.linalg.norm(other)
 
 
-@pytest.mark.skipif(importlib.util.find_spec('torch') is None, reason='PyTorch, of the extra torch-benchmark, is missing')
+@pytest.mark.skipif(importlib.util.find_spec('torch') is None,
+                    reason='PyTorch, of the extra torch-benchmark, is missing')
 @pytest.mark.parametrize('score', scores.SCORES)
 def test_pytorch_gives_the_same_scores(score, path, tmp_path):
   own, other = (measured(path, side, score, tmp_path) for side in ('tickets_tf', 'torch_channels_first'))

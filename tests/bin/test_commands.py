@@ -44,8 +44,8 @@ def test_train_ends_with_accuracy_table_and_ticket(finished):
   lines = done.stdout.splitlines()
   assert lines[-1] == f'ticket: {folder / "ticket"}'
   assert lines[-2].startswith('test accuracy ') and ' (final weights); best over the epochs ' in lines[-2]
-  kept = re.fullmatch(r'resnet8 on digits: pruner random, 973 of 19,464 weights kept, (\d+) on paths from input to output, '
-                      r'seed 0', lines[-3])
+  kept = re.fullmatch(r'resnet8 on digits: pruner random, 973 of 19,464 weights kept, (\d+) on paths from input to '
+                      r'output, seed 0', lines[-3])
   assert kept and 0 < int(kept[1]) <= 973
   assert lines[-4].split()[:4] == ['total', '19,464', '973', '0.0500']
   assert done.stderr == ''

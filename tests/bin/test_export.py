@@ -121,3 +121,17 @@ def test_a_truncated_file_is_one_line(exported, images, tmp_path):
   done = call('predict', f'--model={path}', images)
   assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
   assert f'{path}: truncated, or not a .tflite file that bin/export wrote' in done.stderr
+
+
+def test_two_files_are_measured_in_turn(exported):
+  dense = exported[0] / 'dense_float32.tflite'
+  sparse = exported[0] / json.loads((exported[0] / 'export.json').read_text())['best']
+  done = call('benchmark', 'files', f'--files={sparse},{dense}', '--rounds=5')
+  assert done.returncode == 0, done.stderr
+  expected = sparse.stat().st_size / dense.stat().st_size
+  assert expected < 0.9 and f'size {expected:.3f}; time of an inference, medians of 5 pairs: ' in done.stdout
+
+
+def test_two_files_are_needed(exported):
+  done = call('benchmark', 'files', f'--files={exported[0]}/dense_float32.tflite')
+  assert done.returncode == 2 and 'expected two files' in done.stderr and len(done.stderr.splitlines()) == 1

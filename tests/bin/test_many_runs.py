@@ -12,8 +12,8 @@ from tests.bin.test_commands import BIN
 from tests.bin.test_commands import call
 from tests.bin.test_commands import environment
 
-SMALL = ['--model=resnet8', '--width=4', '--epochs=1', '--train_examples=160', '--batch_size=32', '--samples_per_class=2',
-         '--noprogress', '--notensorboard', '--noexport']
+SMALL = ['--model=resnet8', '--width=4', '--epochs=1', '--train_examples=160', '--batch_size=32',
+         '--samples_per_class=2', '--noprogress', '--notensorboard', '--noexport']
 
 
 def test_a_sanity_check_ends_with_verdicts_and_a_report(tmp_path):
@@ -90,7 +90,8 @@ def test_a_killed_sweep_goes_on_and_leaves_no_worker(tmp_path):
     ('train', ['--pruner=given'], 'a mask from a file goes with --pruner=given'),
     ('train', ['--scored_at=later'], '--scored_at=later: expected init or trained or a number of epochs up to 20'),
     ('train', ['--rewound_to=50'], '--rewound_to=50: expected init or none or a number of epochs up to 20'),
-    ('train', ['--pruner=weight_rewinding', '--rewind_epoch=30'], '--rewind_epoch=30: expected a number of epochs up to 20'),
+    ('train', ['--pruner=weight_rewinding', '--rewind_epoch=30'],
+     '--rewind_epoch=30: expected a number of epochs up to 20'),
     ('train', ['--check=rearrange', '--pruner=dense'], 'removes nothing that could be checked'),
     ('train', ['--score_options=curvature'], '--score_options=curvature: expected name=value'),
     ('train', ['--mask=nowhere.npz'], 'nowhere.npz'),
@@ -102,7 +103,8 @@ def test_bad_usage_is_one_line(program, arguments, expected, tmp_path):
   assert expected in done.stderr.splitlines()[-1] and len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize('path', sorted((BIN.parent / 'configs' / 'sweeps').glob('*.flags')), ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', sorted((BIN.parent / 'configs' / 'sweeps').glob('*.flags')),
+                         ids=lambda path: path.stem)
 def test_flag_files_of_sweeps_are_read(path):
   # The last flag wins: what comes before it was understood.
   done = call('sweep', f'--flagfile={path}', '--seeds=none', cwd=BIN.parent)

@@ -125,8 +125,9 @@ def test_confining_moves_the_mask_into_the_pattern(name, pattern, original):
   mask, weights, proof = checks.change_ticket(name, registry.CHECKS.get(name), original, seed=0)
   assert weights is original.weights
   whole = pattern == '2:4'  # A layer of which everything is kept cannot have it.
-  assert patterns.broken_by(patterns.find(pattern), mask) == (['whole'] if whole else [])
-  assert proof['layers_without_pattern_before'] == len(patterns.broken_by(patterns.find(pattern), original.mask)) > 0
+  pattern = registry.PATTERNS.get(pattern)
+  assert patterns.broken_by(pattern, mask) == (['whole'] if whole else [])
+  assert proof['layers_without_pattern_before'] == len(patterns.broken_by(pattern, original.mask)) > 0
   assert proof['layers_without_pattern_after'] == (1 if whole else 0)
 
 
@@ -140,7 +141,8 @@ def test_a_check_of_the_mask_keeps_its_pattern(name, original):
 
 
 def test_shuffle_weights_permutes_the_kept_ones(original):
-  mask, weights, proof = checks.change_ticket('shuffle_weights', registry.CHECKS.get('shuffle_weights'), original, seed=0)
+  shuffle = registry.CHECKS.get('shuffle_weights')
+  mask, weights, proof = checks.change_ticket('shuffle_weights', shuffle, original, seed=0)
   assert mask is original.mask and proof['same_values_in_each_layer'] and proof['kept_weights_changed'] > 0.8
   for name, keep in mask.items():
     np.testing.assert_array_equal(np.sort(weights[name][keep]), np.sort(original.weights[name][keep]))
@@ -177,7 +179,8 @@ def test_a_check_that_changes_nothing_is_an_error(original, examples):
 
 def test_changing_removed_weights_alone_is_no_change(original):
   def removed(original, rng):
-    return original.mask, {name: np.where(keep, original.weights[name], 7) for name, keep in original.mask.items()}, {1: 1}
+    weights = {name: np.where(keep, original.weights[name], 7) for name, keep in original.mask.items()}
+    return original.mask, weights, {1: 1}
 
   with pytest.raises(TicketsError, match='left mask and kept weights'):
     checks.change_ticket('mine', checks.Check('ticket', removed, '?', '', ''), original, 0)

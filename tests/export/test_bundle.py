@@ -24,7 +24,8 @@ TINY = dict(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=
             tensorboard=False)
 FEW = bundle.Options(variants=('sparse_float32', 'sparse_int8'), rounds=5)
 # Rows of a table: bytes, accuracy, by file.
-TABLE = {'dense_float32.tflite': (900, 0.900), 'dense_int8.tflite': (300, 0.8951), 'sparse_float16.tflite': (200, 0.894)}
+TABLE = {'dense_float32.tflite': (900, 0.900), 'dense_int8.tflite': (300, 0.8951),
+         'sparse_float16.tflite': (200, 0.894)}
 
 
 def quiet(*_):
@@ -184,8 +185,10 @@ def test_bad_input(finished, exported, tmp_path):
       (lambda: bundle.export_run(folder, tmp_path), f'--output={tmp_path}: is there and holds no export.json'),
       (lambda: bundle.export_run(folder, tmp_path / 'mine'), f'--output={tmp_path}/mine: is there and holds no'),
       (lambda: bundle.export_saved_model(tmp_path), f'--saved_model={tmp_path}: not the SavedModel of a ticket'),
-      (lambda: bundle.export_saved_model(exported[0] / 'saved_model', exported[0]), 'holds the SavedModel that is to be exported'),
-      (lambda: bundle.export_saved_model(folder / 'ticket', tmp_path / 'x', bundle.Options(compact=True)), '--compact: '),
+      (lambda: bundle.export_saved_model(exported[0] / 'saved_model', exported[0]),
+       'holds the SavedModel that is to be exported'),
+      (lambda: bundle.export_saved_model(folder / 'ticket', tmp_path / 'x', bundle.Options(compact=True)),
+       '--compact: '),
       (lambda: bundle.Options(variants=('int8',)), "--variants=int8: 'int8' is unknown; known: dense_float32, "),
   ]
   for call, expected in cases:

@@ -156,7 +156,8 @@ def test_few_weights_leave_few_channels(build):
   report = compaction(model, compact(model, random_mask(model, 0.02, 1)))
   assert report['weights'][1] < 0.8 * report['weights'][0]
   assert report['macs'] == [None, None] if build is any_size else report['macs'][1] < report['macs'][0]
-  assert all(1 <= layer['channels'][1] <= layer['channels'][0] or layer['weights'][1] == 0 for layer in report['layers'])
+  assert all(1 <= layer['channels'][1] <= layer['channels'][0] or layer['weights'][1] == 0
+             for layer in report['layers'])
 
 
 @networks
@@ -242,7 +243,8 @@ def test_a_constant_becomes_a_bias_where_nothing_is_padded(second):
                              0.5 * model.layers[1].kernel.numpy().reshape(-1, 3, 4)[:, 1].sum(axis=0), rtol=1e-6)
 
 
-@pytest.mark.parametrize('padding', [L.Activation('linear'), L.ZeroPadding2D(1)], ids=lambda layer: type(layer).__name__)
+@pytest.mark.parametrize('padding', [L.Activation('linear'), L.ZeroPadding2D(1)],
+                         ids=lambda layer: type(layer).__name__)
 def test_constants_in_front_of_padding_are_gathered_on_one(padding):
   model = chain(L.Conv2D(5, 3, padding='same', activation='relu', name='one'),
                 type(padding).from_config(padding.get_config()), L.Conv2D(4, 3, padding='same', name='two'))

@@ -436,7 +436,7 @@ def test_letters_of_any_script_and_signs_of_mathtext_are_text():
 
 def _spots(found):
   """Returns the x of the points of a plot, one list for each thing drawn."""
-  spots, inside = [], []
+  spots = []
   for tag, attributes, _ in found.elements:
     if tag == 'g':
       spots.append([])

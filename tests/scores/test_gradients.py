@@ -1,5 +1,7 @@
 """Chunks, batch norm in training mode and the sums over chunks, against plain code."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -173,7 +175,8 @@ def test_grasp_is_what_whole_hessians_give(relative, count, chunk, cuts):
   total_gradient = total_hessian = 0
   for start, stop in cuts:
     share = (stop - start) / (half if stop <= half else count - half)
-    part, gradient = hessian(lambda: plain_loss(plain, images[start:stop], labels[start:stop], 2.0), variables)
+    part, gradient = hessian(functools.partial(plain_loss, plain, images[start:stop], labels[start:stop], 2.0),
+                             variables)
     total_hessian, total_gradient = total_hessian + share * part, total_gradient + share * gradient
   products = np.split(total_hessian @ total_gradient, np.cumsum([kernel.size for kernel in kernels])[:-1])
   expected = [kernel.variable.numpy() * each.reshape(kernel.shape) for kernel, each in zip(kernels, products)]

@@ -40,7 +40,8 @@ def test_other_examples_take_the_place_of_the_first(examples):
   first = step({'index': tf.range(30, dtype=tf.int64)})[0]
   fed.put(Examples(255 - examples.images, examples.labels[::-1]))
   second, labels = step({'index': tf.range(30, dtype=tf.int64)})
-  np.testing.assert_allclose((first + second).numpy()[:, 0, 0], np.tile((1 - 2 * np.array(MEAN)) / STD, [30, 1]), rtol=1e-4)
+  expected = np.tile((1 - 2 * np.array(MEAN)) / STD, [30, 1])
+  np.testing.assert_allclose((first + second).numpy()[:, 0, 0], expected, rtol=1e-4)
   np.testing.assert_array_equal(labels, examples.labels[::-1])
 
 

@@ -79,8 +79,8 @@ def memory(network, num_classes, score, samples_per_class, rounds=5):
 def row(network, num_classes, score, found):
   """Returns what `compare` found as one line of a Markdown table."""
   note = ' (a loop over examples)' if found['looped'] else ''
-  return (f'| {network} | {num_classes} | {score}{note} | {ratios.text(found["first"])} | {ratios.text(found["later"])} '
-          f'| {found["overlap"]:.2%} |')
+  return (f'| {network} | {num_classes} | {score}{note} | {ratios.text(found["first"])} '
+          f'| {ratios.text(found["later"])} | {found["overlap"]:.2%} |')
 
 
 def _overlap(path, score, count, folder):

@@ -1,4 +1,4 @@
-"""The networks of `tickets_tf.models` in plain PyTorch; modules have the names of their layers, dots for underscores."""
+"""The networks of `tickets_tf.models` in plain PyTorch; modules are named as their layers, dots for underscores."""
 
 import torch
 from torch import nn
@@ -10,7 +10,8 @@ _STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2
 _WEIGHTS = {
     nn.Conv2d: {'weight': 'kernel', 'bias': 'bias'},
     nn.Linear: {'weight': 'kernel', 'bias': 'bias'},
-    nn.BatchNorm2d: {'weight': 'gamma', 'bias': 'beta', 'running_mean': 'moving_mean', 'running_var': 'moving_variance'},
+    nn.BatchNorm2d: {'weight': 'gamma', 'bias': 'beta',
+                     'running_mean': 'moving_mean', 'running_var': 'moving_variance'},
 }
 
 
@@ -91,7 +92,7 @@ def load_weights(network, weights):
 
 
 def prunable_weights(network):
-  """Returns the kernels of convolutions and dense layers, a list of parameters in the order of the forward definition."""
+  """Returns the kernels of convolutions and dense layers, a list of parameters in the order of their definition."""
   return [module.weight for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
 
 

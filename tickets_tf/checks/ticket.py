@@ -102,7 +102,7 @@ def confine(original, rng, pattern):
 
 def _selected(original, scores, pattern, rng):
   before = original.mask
-  return masks.Mask(zip(before.names, masks.select(scores, before.counts, rng, before.names, pattern)))
+  return masks.Mask(zip(before.names, masks.select(scores, before.counts, rng, before.names, pattern.select)))
 
 
 def _mask_proof(before, after):

@@ -20,9 +20,9 @@ from tickets_tf.data.sources import Examples
 from tickets_tf.data.sources import load_dataset
 
 __all__ = [
+    'IMAGE_SUFFIXES',
     'Dataset',
     'Examples',
-    'IMAGE_SUFFIXES',
     'Pipeline',
     'load_dataset',
     'load_image',

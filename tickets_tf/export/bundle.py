@@ -106,7 +106,8 @@ def export_saved_model(folder, output=None, options=Options(), say=print):
     raise UsageError(f'--output={output}: holds the SavedModel that is to be exported')
   ticket = saved_model.LoadedTicket(folder)
   if 'float_images' not in ticket.signatures:
-    raise UsageError(f'--saved_model={folder}: an earlier version wrote it, without what a TFLite file needs; use --run')
+    raise UsageError(f'--saved_model={folder}: an earlier version wrote it, without what a TFLite file needs; '
+                     'use --run')
   dataset = _dataset(ticket.description['settings'], options)
   return _bundle(lambda path: shutil.copytree(folder, path), dataset, output, options, say)
 

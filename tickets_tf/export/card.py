@@ -19,7 +19,8 @@ def table(report):
   if not report['tflite']:
     return last
   return (f'{pd.DataFrame(_rows(report)).to_string(index=False)}\n'
-          'computed sparse: the other sparse layers, convolutions among them, are made dense first and gain size alone\n'
+          'computed sparse: the other sparse layers, convolutions among them, are made dense first and gain size '
+          'alone\n'
           f'{last}; smallest TFLite file within {report["tolerance"]:g} points of it: {report["best"]}')
 
 
@@ -33,8 +34,8 @@ def model_card(description, report):
   layers = description.get('layers', ())
   height, width, channels = description['image_shape']
   return _TEMPLATES.get_template('model_card.md').render(
-      ticket={'mask': None, 'compaction': None, **description}, settings=description['settings'], record=description.get('record'), report=report,
-      rows=_rows(report), kept=sum(layer['kept'] for layer in layers),
+      ticket={'mask': None, 'compaction': None, **description}, settings=description['settings'],
+      record=description.get('record'), report=report, rows=_rows(report), kept=sum(layer['kept'] for layer in layers),
       weights=sum(math.prod(layer['shape']) for layer in layers), height=height, width=width, channels=channels,
       file=report['best'], integer='int8' in (report['best'] or ''))
 

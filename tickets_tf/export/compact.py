@@ -17,6 +17,8 @@ import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.export import channels
+from tickets_tf.export.step import Constants
+from tickets_tf.export.step import channels_of
 from tickets_tf.models import multiply_accumulates
 from tickets_tf.models import prunable_kernels
 
@@ -101,11 +103,11 @@ class _Network:
 
   def __init__(self, model, weights):
     self._model = model
-    self._tensors = {id(tensor): channels.channels_of(tensor) for tensor in model.inputs}
+    self._tensors = {id(tensor): channels_of(tensor) for tensor in model.inputs}
     by_depth = model._nodes_by_depth  # pylint: disable=protected-access
     nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if not node.is_input]
     for node in nodes:
-      self._tensors.update((id(tensor), channels.channels_of(tensor)) for tensor in tf.nest.flatten(node.outputs))
+      self._tensors.update((id(tensor), channels_of(tensor)) for tensor in tf.nest.flatten(node.outputs))
     self._steps = channels.steps(nodes, weights)
     self._outputs = [id(tensor) for tensor in model.outputs]
 
@@ -120,7 +122,7 @@ class _Network:
         return
 
   def _carry_constants(self):
-    constants = {id(tensor): channels.Constants.none(self._tensors[id(tensor)]) for tensor in self._model.inputs}
+    constants = {id(tensor): Constants.none(self._tensors[id(tensor)]) for tensor in self._model.inputs}
     for step in self._steps:
       constants.update(zip(step.outputs, step.constants([constants[key] for key in step.inputs])))
 

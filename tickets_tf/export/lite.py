@@ -122,7 +122,8 @@ def enclose(content, description):
   file = io.BytesIO(content)
   with zipfile.ZipFile(file, 'a', zipfile.ZIP_DEFLATED) as enclosed:
     enclosed.writestr(LABELS, '\n'.join(description['class_names']) + '\n')
-    enclosed.writestr(ticket.DESCRIPTION, json.dumps({key: description[key] for key in _ENCLOSED if key in description}))
+    enclosed.writestr(ticket.DESCRIPTION,
+                      json.dumps({key: description[key] for key in _ENCLOSED if key in description}))
   return file.getvalue()
 
 

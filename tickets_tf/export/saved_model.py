@@ -3,7 +3,6 @@
 import contextlib
 import pathlib
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -48,7 +47,8 @@ def export_saved_model(model, dataset, folder, extra):
   archive.track(model)
   archive.add_endpoint('serving_default', probabilities, [raw])
   # A function of its own for each endpoint: the archive keeps one signature of a function.
-  archive.add_endpoint('float_images', lambda images: probabilities(images), [floats])  # pylint: disable=unnecessary-lambda
+  # pylint: disable-next=unnecessary-lambda
+  archive.add_endpoint('float_images', lambda images: probabilities(images), [floats])
   archive.add_endpoint('logits', lambda images: {'logits': logits(images)}, [raw])
   with files.replacing(folder) as temporary:
     try:

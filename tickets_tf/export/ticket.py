@@ -1,5 +1,7 @@
 """What a trained ticket says and does in whatever file it is."""
 
+import abc
+
 import numpy as np
 
 from tickets_tf.errors import UsageError
@@ -7,7 +9,7 @@ from tickets_tf.errors import UsageError
 DESCRIPTION = 'ticket.json'
 
 
-class Classifier:
+class Classifier(abc.ABC):
   """A trained ticket that predicts.
 
   Args:
@@ -48,6 +50,6 @@ class Classifier:
     best = np.argmax(self.predict(images), axis=-1)
     return self.class_names[best] if best.ndim == 0 else [self.class_names[index] for index in best]
 
+  @abc.abstractmethod
   def _probabilities(self, images):
     """Returns float32 [N, classes] of uint8 images [N, height, width, channels]."""
-    raise NotImplementedError

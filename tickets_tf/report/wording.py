@@ -80,8 +80,8 @@ def controls(verdicts):
   if verdicts['controls'] is None:
     return 'No planted controls were run: nothing here shows that the procedure can tell the two verdicts apart.'
   return {True: 'The planted controls came out as they must.', False: f'{ALARM}.',
-          None: 'The planted controls are undecided: more seeds are needed to see whether the procedure can tell the two '
-                'verdicts apart.'}[verdicts['controls']['passed']]
+          None: 'The planted controls are undecided: more seeds are needed to see whether the procedure can tell the '
+                'two verdicts apart.'}[verdicts['controls']['passed']]
 
 
 def controls_failed(verdicts):

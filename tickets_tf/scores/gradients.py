@@ -5,6 +5,8 @@ of a second derivative takes longer than to compute it. For the same reason a He
 a gradient: forward over reverse (`tf.autodiff.ForwardAccumulator`) costs the same later and more the first time.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -92,7 +94,7 @@ def hessian_vector_product(model, variables, pieces, vectors, temperature=1.0):
 
 
 def hessian_gradient_product(model, variables, pieces, temperature=1.0):
-  """Computes `hessian_vector_product` for v = `gradient`, with all pieces in memory: they go forward once, not twice."""
+  """Computes `hessian_vector_product` for v = `gradient`, with all pieces in memory: they go forward once."""
   shares = [share for *_, share in pieces]
   gradients, products = zip(*(_recorded(model, variables, images, labels, temperature)
                               for images, labels, _ in pieces))
@@ -119,9 +121,10 @@ def _gradient(model, variables, images, labels, temperature):
   return tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
+def add_up(parts):
+  """Returns the sum of lists of tensors or arrays, element by element; at least one list."""
+  return functools.reduce(lambda total, part: [one + other for one, other in zip(total, part)], parts)
+
+
 def _sum(parts):
-  total = None
-  for share, part in parts:
-    part = [share * each for each in part]
-    total = part if total is None else [one + other for one, other in zip(total, part)]
-  return total
+  return add_up([share * each for each in part] for share, part in parts)

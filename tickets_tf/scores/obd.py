@@ -1,10 +1,13 @@
 """Optimal brain damage: a weight matters as much as the loss would rise without it, to second order."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from tickets_tf.errors import UsageError
 from tickets_tf.models import prunable_kernels
+from tickets_tf.scores.gradients import add_up
 from tickets_tf.scores.gradients import checked_batch
 from tickets_tf.scores.gradients import chunks
 from tickets_tf.scores.gradients import hessian_vector_product
@@ -88,14 +91,14 @@ _CURVATURES = {'fisher': _fisher, 'empirical': _empirical, 'hutchinson': _hutchi
 
 def _mean_squares(model, kernels, images, extra, vectors_of, chunk):
   # `extra` is cut into chunks with the images and handed to `vectors_of`.
-  squared_gradients, total = SquaredGradients(model, kernels), None
-  for some_images, some_extra, _ in chunks(images, extra, chunk):
-    part = squared_gradients(some_images, lambda logits: vectors_of(logits, some_extra))
-    total = part if total is None else [one + other for one, other in zip(total, part)]
+  squared_gradients = SquaredGradients(model, kernels)
+  total = add_up(squared_gradients(some_images, functools.partial(vectors_of, some=some_extra))
+                 for some_images, some_extra, _ in chunks(images, extra, chunk))
   return [each / len(images) for each in total]
 
 
-def _expected(logits, _):
+def _expected(logits, some):
+  del some
   # The expectation of a a^T, a the gradient of log p(y) by the logits, is diag(p) - p p^T. With r = sqrt(p) that is
   # diag(r) (I - r r^T) diag(r), and I - r r^T = Q Q^T for the columns of Householder's reflection of r onto the first
   # axis but the first: one vector less than there are classes.

@@ -15,6 +15,7 @@ import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.scores import modes
+from tickets_tf.scores.gradients import add_up
 
 # What one layer may take apart at a time, in floats of 4 bytes: 128 MiB.
 _FLOATS = 2**25
@@ -51,16 +52,7 @@ class SquaredGradients:
     Raises:
       UsageError: where a layer mixes examples or takes anything but one tensor, or where none is reached.
     """
-    calls = []  # (layer, inputs, outputs), one for each time that a layer was called.
-    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-      def record(layer, inputs, outputs):
-        _check_rows(layer, inputs, outputs, len(images))
-        tape.watch(outputs)
-        calls.append((layer, inputs, outputs))
-        return outputs
-
-      with modes.replaced([layer.recording(functools.partial(record, layer)) for layer in self._layers]):
-        logits = self._model(tf.constant(images), training=False)
+    tape, calls, logits = self._recorded(images)
     if not calls:
       raise UsageError(f'model {self._model.name!r}: no layer to prune was reached when the model was called; what '
                        'keras.models.load_model made a graph of cannot be scored: build the model from its code')
@@ -79,6 +71,20 @@ class SquaredGradients:
       own.clear()
     return [tf.reshape(squares[kernel.name], kernel.shape) if kernel.name in squares else tf.zeros(kernel.shape)
             for kernel in self._kernels]
+
+  def _recorded(self, images):
+    """Returns a tape of the network on images, (layer, inputs, outputs) of every call of a layer, and the logits."""
+    calls = []
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+      def record(layer, inputs, outputs):
+        _check_rows(layer, inputs, outputs, len(images))
+        tape.watch(outputs)
+        calls.append((layer, inputs, outputs))
+        return outputs
+
+      with modes.replaced([layer.recording(functools.partial(record, layer)) for layer in self._layers]):
+        logits = self._model(tf.constant(images), training=False)
+    return tape, calls, logits
 
 
 class _Layer:
@@ -231,12 +237,9 @@ def _in_parts(layer, passes):
   inputs, gradients = zip(*passes)
   vectors, examples = gradients[0].shape[:2]
   size = max(1, _FLOATS // layer.floats(vectors, inputs, gradients))
-  total = None
-  for start in range(0, examples, size):
-    part = layer.squares([each[start:start + size] for each in inputs],
-                         [each[:, start:start + size] for each in gradients])
-    total = part if total is None else [one + other for one, other in zip(total, part)]
-  return total
+  return add_up(layer.squares([each[start:start + size] for each in inputs],
+                              [each[:, start:start + size] for each in gradients])
+                for start in range(0, examples, size))
 
 
 def _pairs_are_cheaper(positions, vectors):

@@ -8,4 +8,4 @@ from tickets_tf.sparse.wrapper import set_mask
 from tickets_tf.sparse.wrapper import strip
 from tickets_tf.sparse.wrapper import wrap
 
-__all__ = ['TicketSchedule', 'TicketWrapper', 'mask_of', 'strip', 'summaries', 'wrap']
+__all__ = ['TicketSchedule', 'TicketWrapper', 'mask_of', 'set_mask', 'strip', 'summaries', 'wrap']

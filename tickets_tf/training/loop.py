@@ -48,7 +48,8 @@ def train(model, mask, pipeline, judged, settings, folder, strategy):
     wrapped.fit(
         strategy.distribute_datasets_from_function(
             functools.partial(_shares, pipeline, first_epoch * steps, last_epoch * steps)),
-        validation_data=feed.in_order(len(judged), _EVALUATION_BATCH), epochs=last_epoch, initial_epoch=first_epoch, steps_per_epoch=steps,
+        validation_data=feed.in_order(len(judged), _EVALUATION_BATCH), epochs=last_epoch,
+        initial_epoch=first_epoch, steps_per_epoch=steps,
         callbacks=_callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps), verbose=0)
   model.set_weights(trained.get_weights())
   return log.lines
