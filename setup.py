@@ -33,5 +33,5 @@ setuptools.setup(
         'tf-keras>=2.21,<2.22',  # the same minor version as tensorflow
         'tqdm>=4.66',
     ],
-    extras_require={'test': ['pillow>=10', 'pytest>=8'], 'torch-benchmark': ['torch>=2.5']},
+    extras_require={'test': ['pillow>=10', 'pytest>=8', 'ruff>=0.9'], 'torch-benchmark': ['torch>=2.5']},
 )
