@@ -17,6 +17,7 @@ def describe():
       'python': platform.python_version(),
       'platform': platform.platform(),
       'packages': {name: metadata.version(name) for name in _PACKAGES},
+      'cores': os.cpu_count(),
       'devices': [device.name for device in tf.config.list_logical_devices()],
       'onednn': os.environ.get('TF_ENABLE_ONEDNN_OPTS'),
       'commit': commit(),

@@ -79,6 +79,7 @@ def _do(settings, result, stage, say):
   folder = settings.folder()
   if result.exists():
     return
+  training.use_threads(settings.threads)
   strategy = training.make_strategy(settings.strategy, settings.replicas)
   if settings.deterministic:
     tf.config.experimental.enable_op_determinism()

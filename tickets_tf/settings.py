@@ -90,6 +90,8 @@ class Settings:
                          choices=('auto', 'one_device', 'mirrored', 'multi_worker'))
   replicas: int = _field(0, 'replicas of --strategy=mirrored; 0: one per device; logical devices are made where there '
                          'are too few', low=0)
+  threads: int = _field(0, 'CPU threads of one operation; 1 where as many runs as cores go side by side; 0: one per '
+                        'core', low=0)
   mixed_precision: str = _field('none', 'compute in 16 bits, keep the weights in 32',
                                 choices=('none', 'bfloat16', 'float16'))
   steps_per_execution: int = _field(1, 'training steps per call into TensorFlow', low=1)

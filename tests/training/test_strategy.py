@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import types
 
 import pytest
@@ -49,3 +52,23 @@ def test_processes_share_the_memory_of_gpus(told, limits, monkeypatch):
   training.share_memory(4)
   assert asked == [(f'GPU:{index}', [limit]) for index, limit in enumerate(limits or [])]
   assert growing == ([] if limits else [('GPU:0', True), ('GPU:1', True)])
+
+
+def test_the_threads_of_a_run_are_those_of_its_process(tmp_path):
+  code = f'''
+import tickets_tf
+import tensorflow as tf
+from tickets_tf.errors import UsageError
+settings = tickets_tf.Settings(model='resnet8', width=4, epochs=1, train_examples=100, threads=2, export=False,
+                               progress=False, tensorboard=False, output_dir={str(tmp_path)!r})
+tickets_tf.train(settings, say=lambda line: None)
+print(tf.config.threading.get_intra_op_parallelism_threads())
+try:
+  tickets_tf.train(tickets_tf.Settings(threads=1))
+except UsageError as error:
+  print(error)
+'''
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False, cwd=tmp_path,
+                        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+  assert done.stdout.splitlines() == [
+      '2', '--threads=1: this process already computes with 2; it takes another process'], done.stderr

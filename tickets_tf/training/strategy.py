@@ -34,6 +34,24 @@ def make_strategy(name='auto', replicas=0):
   return _MAKERS[name](kind, replicas)
 
 
+def use_threads(threads):
+  """Sets how many CPU threads an operation of this process uses, once; sums depend on it in their last bits.
+
+  Args:
+    threads: number of threads; 0: one per core.
+
+  Raises:
+    UsageError: where this process has computed with another number.
+  """
+  present = tf.config.threading.get_intra_op_parallelism_threads()
+  if threads != present:
+    try:
+      tf.config.threading.set_intra_op_parallelism_threads(threads)
+    except RuntimeError:
+      raise UsageError(f'--threads={threads}: this process already computes with {present or "one per core"}; it '
+                       'takes another process') from None
+
+
 def share_memory(processes):
   """Limits this process to its share of the memory of every GPU; call it before anything else touches them.
 
