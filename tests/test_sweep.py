@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import pytest
 
@@ -78,6 +79,9 @@ def test_a_failure_stops_only_what_needs_it(world):
 def test_the_grid_varies_the_first_name_slowest():
   made = sweep.grid(BASE, seed=[0, 1], ratio=[0.5, 0.9])
   assert [(run.seed, run.ratio) for run in made] == [(0, 0.5), (0, 0.9), (1, 0.5), (1, 0.9)]
+  made = sweep.grid(BASE, ratio=[0.5, 0.9], pruner=['snip', {'pruner': 'snip', 'check': 'invert'}])
+  assert [(run.ratio, run.pruner, run.check) for run in made] == [
+      (ratio, 'snip', check) for ratio in (0.5, 0.9) for check in ('', 'invert')]
   with pytest.raises(UsageError, match='sede: no such setting'):
     sweep.grid(BASE, sede=[1])
   with pytest.raises(UsageError, match='--ratio=1.5'):
@@ -94,3 +98,42 @@ def test_processes_side_by_side_and_a_budget(tmp_path):
   outcome = sweep.run_all(runs, parallel=2, minutes=20, say=lambda line: None, progress=False)
   assert not outcome.stopped and len(outcome.records) == 3
   assert all(record['final_accuracy'] > 0 for record in outcome.records.values())
+
+
+SCORES = """
+import os
+import signal
+import numpy as np
+import tickets_tf
+import tensorflow as tf
+
+def constant(model, images, labels, rng):
+  return [np.ones(kernel.shape) for kernel in tickets_tf.prunable_kernels(model)]
+
+def large(model, images, labels, rng):
+  raise tf.errors.ResourceExhaustedError(None, None, 'out of memory\\nwhile allocating')
+
+def deadly(model, images, labels, rng):
+  os.write(2, b'no kernel image\\n')
+  os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize('parallel', [1, 2])
+def test_whatever_ends_a_run_the_others_are_made(parallel, tmp_path, monkeypatch):
+  (tmp_path / 'planted_scores.py').write_text(SCORES)
+  monkeypatch.syspath_prepend(tmp_path)
+  monkeypatch.setenv('PYTHONPATH', f'{tmp_path}{os.pathsep}{os.environ.get("PYTHONPATH", "")}')
+  base = dataclasses.replace(BASE, model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1,
+                             progress=False, tensorboard=False, export=False, samples_per_class=2,
+                             output_dir=str(tmp_path))
+  names = ['planted_scores:constant', 'planted_scores:large', 'planted_scores:deadly', 'random', 'snip']
+  runs = sweep.grid(base, pruner=names)
+  outcome = sweep.run_all(runs, parallel=parallel, minutes=20, say=lambda line: None, progress=False)
+  assert {run.pruner for run in outcome.records} == {'planted_scores:constant', 'random', 'snip'}
+  assert not outcome.stopped
+  problems = {run.pruner: problem for run, problem in outcome.failures.items()}
+  assert problems == {'planted_scores:deadly': 'its process died: no kernel image',
+                      'planted_scores:large': problems['planted_scores:large']}
+  assert problems['planted_scores:large'].startswith('ResourceExhaustedError: ')
+  assert 'out of memory while allocating' in problems['planted_scores:large']

@@ -1,9 +1,13 @@
 """Many runs, shared work once: in order, one after another or side by side, within a budget of minutes."""
 
 import concurrent.futures
+import concurrent.futures.process
 import dataclasses
 import multiprocessing
 import os
+import pathlib
+import sys
+import tempfile
 import threading
 import time
 
@@ -70,8 +74,12 @@ def run_all(runs, parallel=1, minutes=0.0, say=print, progress=True):
         bar.set_postfix_str(run.run_name())
         bar.update()
         if problem:
+          if isinstance(problem, _Usage) and not done:
+            # It is likely to be true of every other run.
+            raise UsageError(problem)
+          if problem not in failures.values():
+            bar.write(f'{run.run_name()}: {problem}')
           failures[run] = problem
-          bar.write(f'{run.run_name()}: {problem}')
         else:
           done[run] = records.read(run.folder())
     except _OutOfTime:
@@ -81,6 +89,10 @@ def run_all(runs, parallel=1, minutes=0.0, say=print, progress=True):
 
 class _OutOfTime(Exception):
   pass
+
+
+class _Usage(str):
+  """Why a run cannot be made with what was asked for."""
 
 
 def _with_needed(runs):
@@ -118,36 +130,66 @@ def _one_by_one(left, done, parallel, deadline):
 
 def _side_by_side(left, done, parallel, deadline):
   """As `_one_by_one`, in processes that start afresh after some runs, so that what TensorFlow keeps is given back."""
-  left, failed, working = list(left), set(), {}
-  context = multiprocessing.get_context('spawn')
-  pool = concurrent.futures.ProcessPoolExecutor(parallel, context, _prepare_worker, (parallel,),
-                                                max_tasks_per_child=40)
-  try:
-    while left or working:
-      for run in [run for run in left if _unmet(run, failed)]:
-        left.remove(run)
-        failed.add(run)
-        yield run, _unmet(run, failed)
-      ready = [run for run in left if set(_needed(run)) <= done]
-      for run in ready[:parallel - len(working)]:
-        left.remove(run)
-        # Nobody sees a worker's bar, whose lock would outlive a worker that is killed.
-        working[pool.submit(_make, dataclasses.replace(run, progress=False))] = run
-      remaining = max(deadline - time.monotonic(), 0) if deadline else None
-      ended, _ = concurrent.futures.wait(working, remaining, concurrent.futures.FIRST_COMPLETED)
-      if not ended and working:
-        raise _OutOfTime
-      for future in ended:
-        run = working.pop(future)
-        problem = future.result()
-        (failed if problem else done).add(run)
-        yield run, problem
-  except BaseException:
-    for process in multiprocessing.active_children():
-      process.kill()
-    raise
-  finally:
-    pool.shutdown(cancel_futures=True)
+  left, failed, working, suspects = list(left), set(), {}, []
+  with tempfile.TemporaryDirectory() as folder:
+    log = pathlib.Path(folder) / 'stderr'
+    pool = _workers(parallel, log)
+    try:
+      while left or working:
+        for run in [run for run in left if _unmet(run, failed)]:
+          left.remove(run)
+          failed.add(run)
+          yield run, _unmet(run, failed)
+        ready = [run for run in left if set(_needed(run)) <= done]
+        for run in ready[:(1 if suspects else parallel) - len(working)]:
+          left.remove(run)
+          # Nobody sees a worker's bar, whose lock would outlive a worker that is killed.
+          working[pool.submit(_make, dataclasses.replace(run, progress=False))] = run
+        remaining = max(deadline - time.monotonic(), 0) if deadline else None
+        ended, _ = concurrent.futures.wait(working, remaining, concurrent.futures.FIRST_COMPLETED)
+        if not ended and working:
+          raise _OutOfTime
+        if any(map(_died, ended)):
+          # A pool ends with the first of its processes.
+          ended, _ = concurrent.futures.wait(working)
+          pool.shutdown()
+          dead = [future for future in working if _died(future)]
+          if len(dead) > 1:
+            # Whose process died is not known: each of them is made again by itself.
+            suspects = [working.pop(future) for future in dead]
+            left[:0] = suspects
+            ended -= set(dead)
+          last = _last_line(log)
+          pool = _workers(parallel, log)
+        for future in ended:
+          run = working.pop(future)
+          problem = f'its process died{last}' if _died(future) else future.result()
+          suspects = [other for other in suspects if other != run]
+          (failed if problem else done).add(run)
+          yield run, problem
+    except BaseException:
+      for process in multiprocessing.active_children():
+        process.kill()
+      raise
+    finally:
+      pool.shutdown(cancel_futures=True)
+
+
+def _workers(parallel, log):
+  # Python 3.10 cannot start processes afresh.
+  afresh = {'max_tasks_per_child': 40} if sys.version_info >= (3, 11) else {}
+  log.write_text('')
+  return concurrent.futures.ProcessPoolExecutor(parallel, multiprocessing.get_context('spawn'), _prepare_worker,
+                                                (parallel, log), **afresh)
+
+
+def _died(future):
+  return isinstance(future.exception(), concurrent.futures.process.BrokenProcessPool)
+
+
+def _last_line(log):
+  lines = log.read_text(errors='replace').split('\n')
+  return ''.join(f': {line.strip()}' for line in [line for line in lines if line.strip()][-1:])
 
 
 def _unmet(run, failed):
@@ -164,15 +206,19 @@ def _make(run):
   try:
     run_module.train(run, say=lambda line: None)
   except TicketsError as error:
-    return ' '.join(str(error).split())
+    kind = _Usage if isinstance(error, UsageError) else str
+    return kind(' '.join(str(error).split()))
+  except Exception as error:  # pylint: disable=broad-except
+    # One run that is too large for the memory, or a score with a mistake, is no reason to leave the others undone.
+    return ' '.join(f'{type(error).__name__}: {error}'.split())
   return ''
 
 
-def _prepare_worker(parallel):
+def _prepare_worker(parallel, log):
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
   os.environ.setdefault('TF_FORCE_GPU_ALLOW_GROWTH', 'true')  # Up to the share, not all of it at once.
-  with open(os.devnull, 'w') as nothing:
-    os.dup2(nothing.fileno(), 2)
+  with open(log, 'a') as errors:
+    os.dup2(errors.fileno(), 2)
   threading.Thread(target=_end_with_parent, daemon=True).start()
   from tickets_tf import training  # Here, as in `_make`.
   training.share_memory(parallel)
@@ -189,7 +235,7 @@ def grid(base, **values):
 
   Args:
     base: `Settings` of all that does not vary.
-    **values: field name -> list of values.
+    **values: field name -> list of values, among which a dictionary gives values to several fields together.
 
   Returns:
     A list of `Settings`.
@@ -201,5 +247,6 @@ def grid(base, **values):
   for name, choices in values.items():
     if name not in {field.name for field in dataclasses.fields(settings_module.Settings)}:
       raise UsageError(f'{name}: no such setting')
-    combinations = [dataclasses.replace(one, **{name: choice}) for one in combinations for choice in choices]
+    changes = [choice if isinstance(choice, dict) else {name: choice} for choice in choices]
+    combinations = [dataclasses.replace(one, **change) for one in combinations for change in changes]
   return combinations
