@@ -1,6 +1,7 @@
 """Rules that train before they score, rounds, and checks, as whole runs on small real data."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -213,3 +214,16 @@ def test_a_given_mask_takes_no_pattern(tiny, tmp_path):
   mask_of(tiny(pruner='lottery')).save(tmp_path / 'mask.npz')
   with pytest.raises(UsageError, match='--pattern=2:4: the mask of --mask is given'):
     lineage.canonical(tiny(pruner='given', mask=str(tmp_path / 'mask.npz'), pattern='2:4'))
+
+
+def test_records_without_weights_are_enough_to_go_on_from(tiny, tmp_path):
+  here, there = (dataclasses.replace(tiny(pruner='lr_rewinding', seed=5), output_dir=str(tmp_path / name))
+                 for name in ('here', 'there'))
+  dense, checked = ({'pruner': 'dense'}, {'check': 'rearrange'})
+  train(here)
+  shutil.copytree(tmp_path / 'here', tmp_path / 'there', ignore=shutil.ignore_patterns('*.h5'))
+  train(dataclasses.replace(here, **checked))
+  train(dataclasses.replace(there, **checked))
+  for changes in (dense, checked):
+    assert equal(weights(dataclasses.replace(here, **changes)), weights(dataclasses.replace(there, **changes)))
+  assert not (there.folder() / finding.FINAL).exists(), 'nothing goes on from it'

@@ -16,12 +16,20 @@ def describe():
   return {
       'python': platform.python_version(),
       'platform': platform.platform(),
-      'packages': {name: metadata.version(name) for name in _PACKAGES},
+      'packages': {name: _version(name) for name in _PACKAGES},
       'cores': os.cpu_count(),
       'devices': [device.name for device in tf.config.list_logical_devices()],
       'onednn': os.environ.get('TF_ENABLE_ONEDNN_OPTS'),
       'commit': commit(),
   }
+
+
+def _version(name):
+  # What was put on the path by hand has none.
+  try:
+    return metadata.version(name)
+  except metadata.PackageNotFoundError:
+    return None
 
 
 def commit():

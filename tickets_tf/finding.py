@@ -17,9 +17,14 @@ from tickets_tf import tickets
 from tickets_tf.errors import UsageError
 from tickets_tf.models import prunable_kernels
 
-# In the order in which they are written: where there is a mask, the ticket is complete.
-START, PROOF, MASK = 'start.weights.h5', 'proof.json', 'mask.npz'
+# In the order in which they are written: where all are there, the ticket is complete.
+START, PROOF, MASK = TICKET = 'start.weights.h5', 'proof.json', 'mask.npz'
 FINAL = 'final.weights.h5'
+
+
+def is_found(folder):
+  """Returns whether a run's folder holds its ticket."""
+  return all((folder / name).exists() for name in TICKET)
 
 
 def load_ticket(folder, model):
@@ -32,7 +37,7 @@ def load_ticket(folder, model):
   Returns:
     The ticket's `Mask`, or None where none has been found yet; the network is as it was then.
   """
-  if not (folder / MASK).exists():
+  if not is_found(folder):
     return None
   checkpoints.load_weights(model, folder / START)
   return masks.load(folder / MASK)

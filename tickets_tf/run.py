@@ -56,7 +56,7 @@ def train(settings, say=print):
   folder = settings.folder()
   if (folder / records.NAME).exists():
     say(f'{folder}: already done')
-  _do(settings, folder / records.NAME, _Run.finish, say)
+  _do(settings, [records.NAME], _Run.finish, say)
   return records.read(folder)
 
 
@@ -70,14 +70,17 @@ def find(settings, say=print):
   Raises:
     As `train`.
   """
-  settings = lineage.canonical(settings)
-  _do(settings, settings.folder() / finding.MASK, _Run.ticket, say)
+  _do(lineage.canonical(settings), finding.TICKET, _Run.ticket, say)
 
 
-def _do(settings, result, stage, say):
-  """Does a run up to the stage that leaves the file `result`, after the runs that it needs."""
+def _do(settings, results, stage, say):
+  """Does a run up to the stage that leaves the files `results`, after the runs that it needs."""
   folder = settings.folder()
-  if result.exists():
+
+  def is_done():
+    return all((folder / name).exists() for name in results)
+
+  if is_done():
     return
   training.use_threads(settings.threads)
   strategy = training.make_strategy(settings.strategy, settings.replicas)
@@ -90,12 +93,15 @@ def _do(settings, result, stage, say):
   pipeline = _pipeline(settings, finding.changed_data(settings.trained_on, dataset, settings.seed)[0])
   _check_shares(settings, pipeline, strategy)
   model = _network(settings, dataset, strategy, 'initialisation')
-  if not (folder / finding.MASK).exists():
+  if settings.jit:
+    training.check_jit(model, settings.deterministic)
+  if not finding.is_found(folder):
     for other in lineage.needed(settings):
-      train(other, say)
+      # Records from another machine come without weights, which are made again where something goes on from them.
+      _do(other, [finding.MASK, finding.FINAL, records.NAME], _Run.finish, say)
     if settings.check and not lineage.data_check(settings):
       find(lineage.original(settings), say)
-  with _locked(folder, result, say) as locked:
+  with _locked(folder, is_done, say) as locked:
     if locked:
       say(f'{model.name} of width {settings.width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
           f'images, {settings.epochs} epochs, on {training.describe(strategy)}\n{folder}')
@@ -253,11 +259,11 @@ def _precision(name):
 
 
 @contextlib.contextmanager
-def _locked(folder, result, say):
-  """Makes a run's folder and keeps other processes out of it, or waits until another has left `result`.
+def _locked(folder, is_done, say):
+  """Makes a run's folder and keeps other processes out of it, or waits until another has done the work.
 
   Yields:
-    True where the folder is ours, False where `result` is there.
+    True where the folder is ours, False where the work is done.
   """
   try:
     folder.mkdir(parents=True, exist_ok=True)
@@ -270,10 +276,10 @@ def _locked(folder, result, say):
       if not waiting:
         say(f'{folder}: another process is at work here; waiting for it')
       waiting = True
-      if result.exists():
+      if is_done():
         break
       time.sleep(0.2)
-    yield not result.exists()
+    yield not is_done()
 
 
 def _try_lock(file):

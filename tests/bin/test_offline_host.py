@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ TINY = ['--pruners=random,lr_rewinding', '--ratios=0.8', '--model=resnet8', '--w
         '--samples_per_class=2', '--noprogress']
 
 
-def call(*words):
-  environment = {**os.environ, 'PATH': f'{os.path.dirname(sys.executable)}:{os.environ["PATH"]}'}
+def call(*words, **variables):
+  environment = {**os.environ, **variables, 'PATH': f'{os.path.dirname(sys.executable)}:{os.environ["PATH"]}'}
   return subprocess.run(['bash', ROOT / 'bin' / 'offline_host', *map(str, words)], capture_output=True, text=True,
                         env=environment, timeout=300)
 
@@ -46,17 +47,22 @@ def pieces(tmp_path):
                                     'echo "export PATH=$2/bin:\\$PATH" > "$2/env.sh"\n')
   (folder / 'python3').write_text(f'#!/bin/sh\necho used >> {folder}/log\nexec {sys.executable} "$@"\n')
   (folder / 'python3').chmod(0o755)
+  with zipfile.ZipFile(folder / 'carried-1.0-py3-none-any.whl', 'w') as wheel:
+    wheel.writestr('carried.py', 'import numpy as np\nimport tickets_tf\n\n\ndef score(model, images, labels, rng):\n'
+                   '  return [rng.random(kernel.shape) for kernel in tickets_tf.prunable_kernels(model)]\n')
   return folder
 
 
 def test_from_nothing_to_an_archive_that_another_host_goes_on_from(images, pieces, tmp_path):
   out = tmp_path / 'out'
-  done = call(f'--pieces={pieces}', f'--images={images}', f'--out={out}', '--minutes=20', '--dense', '--', *TINY)
+  done = call(f'--pieces={pieces}', f'--images={images}', f'--out={out}', '--minutes=20', '--dense', '--', *TINY,
+              '--pruners=carried:score,lr_rewinding')
   assert done.returncode == 0, done.stdout + done.stderr
-  assert (pieces / 'log').read_text() == 'unpacked\nused\n'
+  assert set((pieces / 'log').read_text().split()) == {'unpacked', 'used'}
   assert 'lr_rewinding' in (out / 'sweep.log').read_text() and 'bin/sweep ' in (out / 'table.md').read_text()
   with tarfile.open(out / 'records.tar.gz') as archive:
     names = archive.getnames()
+    assert 'table.md' in names
     assert sum(name.endswith('record.json') for name in names) == 3
     assert sum(name.endswith('mask.npz') for name in names) == 3
     assert [name for name in names if name.endswith('.h5')] == [name for name in names if 'final.weights' in name]
@@ -66,9 +72,9 @@ def test_from_nothing_to_an_archive_that_another_host_goes_on_from(images, piece
   # Another host, with no pieces to unpack: what is done is not made again, what goes on from the dense network is new.
   other = tmp_path / 'other'
   done = call(f'--images={images}', f'--out={other}', '--minutes=20', f'--earlier={out / "records.tar.gz"}', '--',
-              *TINY, '--pruners=random,lr_rewinding,hybrid')
+              *TINY, '--pruners=lr_rewinding,lr_rewinding@rearrange')
   assert done.returncode == 0, done.stdout + done.stderr
-  assert '4 runs, 3 of them done already' in done.stdout
+  assert '3 runs, 2 of them done already' in done.stdout
   with tarfile.open(other / 'records.tar.gz') as archive:
     assert sum(name.endswith('record.json') for name in archive.getnames()) == 4
     assert not [name for name in archive.getnames() if name.endswith('.h5')]
@@ -84,6 +90,16 @@ def test_from_nothing_to_an_archive_that_another_host_goes_on_from(images, piece
 def test_bad_usage_is_one_line(words, message, images):
   done = call(*[word.replace('IMAGES', str(images)) for word in words])
   assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_what_cannot_be_imported_or_unpacked_is_named(images, tmp_path):
+  (tmp_path / 'pandas.py').write_text('raise ModuleNotFoundError("No module named \'pandas\'")\n')
+  (tmp_path / 'damaged.tar').write_text('none')
+  done = call(f'--images={images}', f'--out={tmp_path / "out"}', '--minutes=5', PYTHONPATH=str(tmp_path))
+  assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+  assert done.stderr.startswith('a package is missing on this host: ') and 'pandas' in done.stderr
+  done = call(f'--images={tmp_path / "damaged.tar"}', f'--out={tmp_path / "out"}', '--minutes=5')
+  assert done.returncode == 2 and 'damaged.tar: cannot be unpacked' in done.stderr
 
 
 def test_an_archive_without_images_is_named(tmp_path):
