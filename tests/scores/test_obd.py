@@ -197,3 +197,17 @@ def test_it_can_be_called_directly():
   model, images, labels = build('dense')
   scores = obd(model, images, labels, np.random.default_rng(0))
   assert all(map(np.array_equal, scores, tickets_tf.score_weights(model, 'obd', images, labels)))
+
+
+@pytest.mark.parametrize('curvature', ['fisher', 'empirical', 'hutchinson'])
+def test_batch_norm_is_not_the_operation_without_a_deterministic_gradient_on_gpus(monkeypatch, relative, curvature):
+  model, images, labels = build('batch norm')
+  assert relative([model(images, training=False)], [model.predict(images, verbose=0)]) < 1e-5
+
+  def fused_batch_norm(*args, **kwargs):
+    raise NotImplementedError
+
+  monkeypatch.setattr(tf.compat.v1.nn, 'fused_batch_norm', fused_batch_norm)
+  with pytest.raises(NotImplementedError):
+    model(images, training=False)
+  assert any(score.any() for score in tickets_tf.score_weights(model, 'obd', images, labels, curvature=curvature))

@@ -48,3 +48,14 @@ def test_the_learning_rate_falls_at_the_first_step_of_an_epoch():
 def test_one_epoch_keeps_its_learning_rate():
   schedule = training.learning_rate_schedule(0.1, epochs=1, steps_per_epoch=10)
   assert {round(float(schedule(step)), 6) for step in range(10)} == {0.1}
+
+
+def test_the_step_has_no_branch_on_the_learning_rate_and_no_compilation_of_its_own(monkeypatch):
+  monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind=None: ['GPU:0'])
+  optimizer = SGD(training.learning_rate_schedule(0.1, epochs=4, steps_per_epoch=2))
+  assert not optimizer.jit_compile, 'Keras would compile the update of every variable'
+  variable = tf.Variable(tf.ones(3))
+  optimizer.build([variable])
+  step = tf.function(lambda: optimizer.apply_gradients([(tf.ones(3), variable)])).get_concrete_function()
+  kinds = {operation.type for operation in step.graph.get_operations()}
+  assert not kinds & {'If', 'StatelessIf', 'Case', 'StatelessCase', 'Assert'}

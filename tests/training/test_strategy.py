@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+import tickets_tf
 from tickets_tf import training
 from tickets_tf.errors import UsageError
 from tickets_tf.training import strategy
@@ -72,3 +73,13 @@ except UsageError as error:
                         env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
   assert done.stdout.splitlines() == [
       '2', '--threads=1: this process already computes with 2; it takes another process'], done.stderr
+
+
+def test_what_xla_cannot_compile_for_a_gpu_is_refused(monkeypatch):
+  vgg, resnet = (tickets_tf.build_model(name, (32, 32, 3), 10, width=4) for name in ('vgg11', 'resnet8'))
+  training.check_jit(vgg, deterministic=True)
+  monkeypatch.setattr(strategy.tf.config, 'list_physical_devices', lambda kind: ['GPU:0'])
+  training.check_jit(vgg, deterministic=False)
+  training.check_jit(resnet, deterministic=True)
+  with pytest.raises(UsageError, match='--jit: on GPUs .* expected --nojit, or --nodeterministic'):
+    training.check_jit(vgg, deterministic=True)

@@ -130,6 +130,15 @@ def batch_statistics(model):
   return _batch_norms_call(model, [layer for layer in _batch_norms(model) if layer.trainable], batch_norm.normalise)
 
 
+def moving_statistics(model):
+  """Puts batch norm into inference mode, whose gradient is then deterministic on every device.
+
+  Raises:
+    UsageError: as `batch_statistics`.
+  """
+  return _batch_norms_call(model, _batch_norms(model), batch_norm.rescale)
+
+
 def no_batch_norm(model):
   """Makes batch norm the identity: exactly, where unit statistics would leave a factor of 1 / sqrt(1 + epsilon).
 

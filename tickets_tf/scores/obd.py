@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tickets_tf.errors import UsageError
 from tickets_tf.models import prunable_kernels
+from tickets_tf.scores import modes
 from tickets_tf.scores.gradients import add_up
 from tickets_tf.scores.gradients import checked_batch
 from tickets_tf.scores.gradients import chunks
@@ -49,7 +50,9 @@ def obd(model, images, labels, rng, curvature='fisher', samples=None, chunk=None
   if samples is not None and samples < 1:
     raise UsageError(f'samples {samples!r}: expected at least 1')
   kernels = prunable_kernels(model)
-  diagonal = _CURVATURES[curvature](model, kernels, *checked_batch(images, labels), rng, samples, chunk)
+  batch = checked_batch(images, labels)
+  with modes.moving_statistics(model):
+    diagonal = _CURVATURES[curvature](model, kernels, *batch, rng, samples, chunk)
   return [0.5 * kernel.variable.numpy()**2 * np.asarray(each) for kernel, each in zip(kernels, diagonal)]
 
 

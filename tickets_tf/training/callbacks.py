@@ -78,6 +78,8 @@ class Progress(keras.callbacks.Callback):
 
   def __init__(self, first_epoch, epochs, steps_per_epoch):
     super().__init__()
+    # What happens after a batch needs no metrics, which Keras would else bring to the host each time.
+    self._supports_tf_logs = True
     self._sizes = dict(initial=first_epoch * steps_per_epoch, total=epochs * steps_per_epoch)
     self._first_step = 0
 

@@ -21,8 +21,9 @@ class SGD(keras.optimizers.SGD):
     **kwargs: those of `keras.optimizers.SGD`.
   """
 
-  def __init__(self, learning_rate=0.1, momentum=0.9, l2=1e-4, name='SGD', **kwargs):
-    super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, **kwargs)
+  def __init__(self, learning_rate=0.1, momentum=0.9, l2=1e-4, name='SGD', jit_compile=False, **kwargs):
+    # On GPUs Keras would compile an update by XLA for every variable: minutes for a deep network.
+    super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, jit_compile=jit_compile, **kwargs)
     self.l2 = l2
 
   def update_step(self, gradient, variable):
@@ -34,6 +35,30 @@ class SGD(keras.optimizers.SGD):
 
   def get_config(self):
     return {**super().get_config(), 'l2': self.l2}
+
+
+@keras.utils.register_keras_serializable('tickets_tf')
+class Steps(keras.optimizers.schedules.LearningRateSchedule):
+  """A learning rate that changes at given steps.
+
+  It is looked up where the step is counted. Keras' `PiecewiseConstantDecay` branches, for which a GPU would hand the
+  step to the host in every step.
+
+  Args:
+    boundaries: rising list of the first steps of each value but the first.
+    values: list of the rates, one more than `boundaries`.
+  """
+
+  def __init__(self, boundaries, values):
+    super().__init__()
+    self.boundaries, self.values = list(boundaries), list(values)
+
+  def __call__(self, step):
+    passed = tf.cast(step, tf.int64) >= tf.constant(self.boundaries, tf.int64)
+    return tf.gather(tf.constant(self.values, tf.float32), tf.reduce_sum(tf.cast(passed, tf.int64)))
+
+  def get_config(self):
+    return {'boundaries': self.boundaries, 'values': self.values}
 
 
 def learning_rate_schedule(learning_rate, epochs, steps_per_epoch, milestones=(0.5, 0.75), decay=0.1):
@@ -50,9 +75,6 @@ def learning_rate_schedule(learning_rate, epochs, steps_per_epoch, milestones=(0
   Returns:
     A `keras.optimizers.schedules.LearningRateSchedule`.
   """
-  # Keras wants at least one fall; the phase is over before one at its end.
-  falls = [epoch for epoch in (int(epochs * share) for share in milestones) if epoch] or [epochs]
-  values = [learning_rate * decay**index for index in range(len(falls) + 1)]
-  # Keras' boundary is the last step of the earlier rate.
-  boundaries = [epoch * steps_per_epoch - 1 for epoch in falls]
-  return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
+  falls = [epoch for epoch in (int(epochs * share) for share in milestones) if epoch]
+  return Steps([epoch * steps_per_epoch for epoch in falls],
+               [learning_rate * decay**index for index in range(len(falls) + 1)])

@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import tensorflow as tf
+import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 
@@ -50,6 +51,22 @@ def use_threads(threads):
     except RuntimeError:
       raise UsageError(f'--threads={threads}: this process already computes with {present or "one per core"}; it '
                        'takes another process') from None
+
+
+def check_jit(model, deterministic):
+  """Refuses what XLA cannot compile for a GPU.
+
+  Args:
+    model: the network that is to be trained with `--jit`.
+    deterministic: whether its steps are to have the same bits every time.
+
+  Raises:
+    UsageError: where the two do not go together.
+  """
+  pools = [layer.name for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)]
+  if pools and deterministic and tf.config.list_physical_devices('GPU'):
+    raise UsageError(f'--jit: on GPUs XLA has no deterministic gradient of max pooling ({pools[0]} of {model.name}); '
+                     'expected --nojit, or --nodeterministic')
 
 
 def share_memory(processes):
