@@ -89,3 +89,14 @@ def test_options_are_literals_or_strings():
       'curvature': 'hutchinson', 'samples': 20}
   with pytest.raises(UsageError, match='--allocation_options=0.3: expected name=value'):
     Settings(allocation_options='0.3')
+
+
+def test_a_score_of_ones_own_that_was_changed_is_another_run(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.syspath_prepend(tmp_path)
+  mine = Settings(pruner='changing_score:score')
+  (tmp_path / 'changing_score.py').write_text('score = 1\n')
+  first, other = mine.digest(), Settings(pruner='random').digest()
+  (tmp_path / 'changing_score.py').write_text('score = 2\n')
+  assert mine.digest() != first and Settings(pruner='random').digest() == other
+  assert Settings(pruner='in_no_file:score').digest()

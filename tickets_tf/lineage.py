@@ -33,8 +33,10 @@ def canonical(settings):
     changes['rewind_epoch'] = 1
   if row.given:
     changes['ratio'] = 0.0
-    if settings.pattern != 'unstructured':
-      raise UsageError(f'--pattern={settings.pattern}: the mask of --mask is given, and nothing of it is chosen')
+    for name, plain in (('pattern', 'unstructured'), ('allocation', '')):
+      if getattr(settings, name) != plain:
+        raise UsageError(f'--{name}={getattr(settings, name)}: the mask of --mask is given, and nothing of it is '
+                         'chosen')
   if settings.check:
     check_of(settings)
   if settings.trained_on and registry.CHECKS.get(settings.trained_on).seam != 'data':
@@ -49,6 +51,10 @@ def check_of(settings):
     UsageError: where it cannot be found, or has nothing to act on.
   """
   check = registry.CHECKS.get(settings.check)
+  if getattr(check, 'seam', None) not in ('data', 'ticket'):
+    raise UsageError(f'--check={settings.check}: expected a tickets_tf.checks.Check at the seam data or ticket')
+  if settings.rule().given and check.of_scores:
+    raise UsageError(f'--check={settings.check}: it needs scores, and a mask from a file has none')
   if settings.rule().given and check.seam == 'data':
     raise UsageError(f'--check={settings.check}: it changes the data that a rule sees; the mask of --mask is given')
   return check

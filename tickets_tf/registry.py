@@ -8,10 +8,27 @@ import difflib
 import importlib
 import importlib.util
 import os
+import pathlib
 import re
 import sys
 
 from tickets_tf.errors import UsageError
+
+
+def source(path):
+  """Returns the bytes of the file that `package.module:name` is in, none where it is in no file."""
+  module_name = path.partition(':')[0]
+  try:
+    _find_from_here(module_name)
+    found = importlib.util.find_spec(module_name)
+  except ImportError:
+    found = None
+  return pathlib.Path(found.origin).read_bytes() if found and found.has_location else b''
+
+
+def _find_from_here(module_name):
+  if importlib.util.find_spec(module_name.partition('.')[0]) is None and os.getcwd() not in sys.path:
+    sys.path.append(os.getcwd())
 
 
 class Registry:
@@ -72,8 +89,7 @@ class Registry:
   def _load(self, path):
     module_name, _, attribute = path.partition(':')
     try:
-      if importlib.util.find_spec(module_name.partition('.')[0]) is None and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+      _find_from_here(module_name)
       module = importlib.import_module(module_name)
     except ImportError as error:
       raise UsageError(f'{self.kind} {path!r}: {error}') from error

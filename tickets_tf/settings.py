@@ -121,7 +121,8 @@ class Settings:
     if self.stop_epoch > self.epochs:
       raise UsageError(f'--stop_epoch={self.stop_epoch}: expected at most --epochs, {self.epochs}')
     if bool(self.mask) != (self.pruner == 'given'):
-      raise UsageError(f'--mask={self.mask}: a mask from a file goes with --pruner=given, found --pruner={self.pruner}')
+      raise UsageError(f'--mask={self.mask}: a mask from a file goes with --pruner=given, found --pruner={self.pruner}'
+                       if self.mask else '--pruner=given: expected --mask=FILE')
 
   def rule(self):
     """Returns the `Rule` of the settings; `rewound_to` holds no `'epoch'` any more.
@@ -170,11 +171,16 @@ class Settings:
   def digest(self):
     """Returns eight hexadecimal digits that depend on `identity` alone: a new field renames no old run.
 
-    A mask from a file counts by what is in the file, so that another mask of the same name is another run.
+    A mask from a file and code of one's own count by what is in their files, so that another mask of the same name,
+    or a score that was changed, is another run.
     """
     digest = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode())
     if self.mask:
       digest.update(_contents('mask', self.mask))
+    for field in dataclasses.fields(self):
+      names, value = field.metadata['names'], getattr(self, field.name)
+      if names and ':' in value and value not in names.names():
+        digest.update(registry.source(value))
     return digest.hexdigest()[:8]
 
   def run_name(self):

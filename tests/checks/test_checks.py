@@ -192,3 +192,33 @@ def test_a_check_without_proof_is_an_error(original):
 
   with pytest.raises(TicketsError, match='no proof that it acted'):
     checks.change_ticket('mine', checks.Check('ticket', unproved, '?', '', ''), original, 0)
+
+
+@pytest.mark.parametrize('returned, problem', [
+    (lambda original: (original.mask, original.weights), r'expected it to return \(mask, weights, proof\)'),
+    (lambda original: None, r'expected it to return \(mask, weights, proof\)'),
+    (lambda original: (original.weights, original.weights, {'done': 1}), 'expected it to return a Mask, found dict'),
+    (lambda original: (original.mask, {'conv': original.weights['conv'] + 1}, {'done': 1}), 'weights of every kernel'),
+    (lambda original: (original.mask, raised(original), {'done': float('nan')}), 'cannot be written as JSON'),
+    (lambda original: (original.mask, raised(original), {'done': object()}), 'cannot be written as JSON'),
+])
+def test_a_check_that_returns_something_else_is_named(returned, problem, original):
+  check = checks.Check('ticket', lambda original, rng: returned(original), '?', '', '')
+  with pytest.raises(TicketsError, match=f'check mine: .*{problem}'):
+    checks.change_ticket('mine', check, original, 0)
+
+
+def raised(original):
+  return {name: each + 1 for name, each in original.weights.items()}
+
+
+def test_a_data_check_returns_examples(examples):
+  check = checks.Check('data', lambda examples, classes, rng: (examples.images, {'done': 1}), '?', '', '')
+  with pytest.raises(TicketsError, match='check mine: expected it to return Examples, found ndarray'):
+    checks.change_data('mine', check, examples, 5, 0)
+
+
+def test_a_proof_of_numpy_numbers_is_written_as_plain_ones(original):
+  check = checks.Check('ticket', lambda original, rng: (original.mask, raised(original), {'done': np.int64(3)}), '?',
+                       '', '')
+  assert checks.change_ticket('mine', check, original, 0)[2] == {'done': 3}

@@ -124,10 +124,10 @@ SHUFFLE_WEIGHTS = Check(TICKET, shuffle_weights, 'do the weights\' positions mat
 REINITIALISE = Check(TICKET, reinitialise, 'do the weights matter?', 'its weights are drawn afresh',
                      'the weights that it starts from')
 INVERT = Check(TICKET, invert, 'does the score matter?', 'the lowest scores are kept instead of the highest',
-               'the order of its scores within a layer')
+               'the order of its scores within a layer', of_scores=True)
 PATTERN_1X4 = Check(TICKET, functools.partial(confine, pattern=patterns.BLOCKS_OF_FOUR),
                     'may the kept weights sit in blocks of 4 inputs?', 'its weights are kept in blocks of 4 inputs',
-                    'the freedom to keep single weights', always=False)
+                    'the freedom to keep single weights', always=False, of_scores=True)
 PATTERN_2_4 = Check(TICKET, functools.partial(confine, pattern=patterns.TWO_OF_FOUR),
                     'may at most 2 of every 4 inputs be kept?', 'at most 2 of every 4 inputs are kept',
-                    'the freedom to keep more than 2 of 4 inputs', always=False)
+                    'the freedom to keep more than 2 of 4 inputs', always=False, of_scores=True)
