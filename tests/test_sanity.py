@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import tickets_tf
 from tickets_tf import lineage
@@ -104,9 +105,48 @@ def test_all_decided_ends_the_looks(monkeypatch):
   assert verdicts['looks']['done'] == 1 and verdicts['seeds'] == [0, 1, 2] and verdicts['stopped'] is None
 
 
+def test_failures_of_earlier_looks_are_told(monkeypatch):
+  class Failing(World):
+    looks = 0
+
+    def run_all(self, runs, *others):
+      self.looks += 1
+      outcome = super().run_all(runs)
+      failed = [run for run in outcome.records
+                if run.check and (run.seed == 1 or run.seed == 2 and self.looks == 1)]
+      return sweep.Outcome({run: record for run, record in outcome.records.items() if run not in failed},
+                           {run: 'planted' for run in failed}, False)
+
+  world = Failing({('snip', 'rearrange'): 5.0}, noise=0.1)
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=('rearrange',), seeds=None, max_seeds=8)
+  judgement, = verdicts['judgements']
+  assert judgement['verdict'] == 'sensitive' and judgement['seeds'] == [0, 2, 3, 4]
+  failure, = verdicts['failures']
+  assert 'seed1' in failure and 'planted' in failure
+
+
+def test_nothing_is_said_of_a_rule_whose_tickets_are_cut(monkeypatch):
+  class Cut(World):
+    def record(self, run):
+      return {**super().record(run), 'collapse': {'connected': run.pruner != 'snip'}}
+
+  verdicts = check(monkeypatch, Cut({}), pruners=('snip',), checks=('invert',))
+  assert verdicts['judgements'][0]['sentence'].startswith('no path leads through the tickets of snip, so that nothing')
+
+
+def test_intervals_are_of_95_percent_whatever_the_error_rate(monkeypatch):
+  found = [check(monkeypatch, World({}), pruners=('snip',), checks=('invert',), alpha=alpha)['judgements'][0]
+           for alpha in (0.01, 0.2)]
+  low, high = found[0]['difference']['interval']
+  assert found[0]['difference'] == found[1]['difference']
+  pairs = np.subtract(found[0]['original']['accuracies'], found[0]['checked']['accuracies'])
+  expected = stats.t.interval(0.95, len(pairs) - 1, pairs.mean(), stats.sem(pairs))
+  assert (low, high) == pytest.approx(expected, abs=1e-4)
+
+
 def test_a_spent_budget_leaves_verdicts_on_what_is_done(monkeypatch):
   verdicts = check(monkeypatch, World({}, limit=8), pruners=('snip',), checks=('rearrange', 'invert'), minutes=1)
-  assert 'the budget of 1 minutes was spent' in verdicts['stopped']
+  assert 'the budget was spent (--budget_minutes=1)' in verdicts['stopped']
   assert [len(each['seeds']) for each in verdicts['judgements']] == [2, 2]
   nothing = check(monkeypatch, World({}, limit=1), pruners=('snip',), checks=('rearrange',), minutes=1)
   assert nothing['judgements'] == [] and 'without any pair of runs: snip at 0.9: rearrange' in nothing['stopped']
@@ -138,7 +178,12 @@ def test_more_questions_make_each_verdict_harder(monkeypatch):
     ({'pruners': ('dense',)}, '--pruner=dense: it removes nothing'),
     ({'seeds': 0}, '--seeds=0: expected'),
     ({'seeds': None, 'max_seeds': 2}, '--max_seeds=2: expected at least 3'),
-    ({'pruners': ()}, '--pruners: expected at least one'),
+    ({'pruners': 'snip'}, "pruners 'snip': expected a tuple"),
+    ({'seeds': 2.5}, '--seeds=2.5: expected'),
+    ({'parallel': 0}, '--parallel=0: expected'),
+    ({'base': dataclasses.replace(BASE, check='rearrange')}, '--check=rearrange: expected --checks=rearrange'),
+    ({'margin': 0.0}, '--margin 0.0: expected'),
+    ({'alpha': 0.7}, '--alpha 0.7: expected'),
     ({'checks': ('rearange',)}, 'did you mean \'rearrange\''),
 ])
 def test_plans_that_cannot_be(plan, expected, monkeypatch):
@@ -152,3 +197,45 @@ def test_the_command_makes_the_same_plan():
   assert plan.command() == ("bin/sanity_check --pruners=snip,my.mod:fn --ratios=0.9,0.98 --checks=invert --seeds=auto "
                             "--controls --data_dir='a b' --epochs=4 --jit")
   assert dataclasses.replace(plan, minutes=5.0, parallel=3).command() == plan.command(), 'the judgements are the same'
+
+
+def test_the_command_keeps_what_is_set_to_nothing():
+  plan = sanity.Plan(dataclasses.replace(BASE, milestones=''), ('snip',), (0.9999999,), seeds=3)
+  assert plan.command() == "bin/sanity_check --pruners=snip --ratios=0.9999999 --seeds=3 --epochs=4 --milestones=''"
+
+
+def test_a_plan_is_of_the_rule_of_its_settings():
+  plan = sanity.Plan(dataclasses.replace(BASE, pruner='snip', ratio=0.7))
+  assert (plan.pruners, plan.ratios) == (('snip',), (0.7,))
+
+
+def test_what_is_asked_twice_counts_once(monkeypatch):
+  world = World({('snip', 'invert'): 0.9}, noise=0.1)
+  once, twice = (check(monkeypatch, world, pruners=('snip',) * times, ratios=(0.9,) * times, checks=('invert',) * times)
+                 for times in (1, 2))
+  assert once == twice
+
+
+def test_a_mask_from_a_file_has_the_ratio_that_it_has(monkeypatch):
+  base = dataclasses.replace(BASE, pruner='given', mask='m.npz')
+  verdicts = check(monkeypatch, World({}), base=base, ratios=(0.5, 0.9), checks=('rearrange',))
+  judgement, = verdicts['judgements']
+  assert (judgement['ratio'], judgement['allocation']) == (0.8, '')
+  with pytest.raises(UsageError, match='--allocation=erk: the mask of --mask is given'):
+    check(monkeypatch, World({}), base=dataclasses.replace(base, allocation='erk'))
+
+
+def test_a_question_whose_runs_all_fail_is_not_asked_again(monkeypatch):
+  class Failing(World):
+    def run_all(self, runs, *others):
+      outcome = super().run_all(runs)
+      failed = [run for run in outcome.records if run.check == 'half_dataset']
+      return sweep.Outcome({run: record for run, record in outcome.records.items() if run not in failed},
+                           {run: 'too few images' for run in failed}, False)
+
+  world = Failing({('snip', 'invert'): 9.0}, noise=0.01)
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=('half_dataset', 'invert'), seeds=None, max_seeds=8)
+  assert verdicts['looks']['done'] == 1
+  failure, = verdicts['failures']
+  assert 'seed0' in failure and failure.endswith(' and 2 more: too few images')
+  assert verdicts['stopped'] == 'without any pair of runs: snip at 0.9: half_dataset'

@@ -18,8 +18,6 @@ from tickets_tf.settings import Settings
 FORMAT = 1
 # What changes how long the runs take, and nothing about the judgements.
 _HOW_FAST = ('minutes', 'parallel')
-# What can be asked of a mask whose making is not known.
-_OF_A_MASK = ('rearrange', 'shuffle_weights', 'reinitialise')
 # What the planted controls must come out as: a rule that looks at nothing, and one that uses what it sees.
 _CONTROLS = {('random', 'random_labels'): statistics.INSENSITIVE, ('random', 'random_pixels'): statistics.INSENSITIVE,
              ('random', 'half_dataset'): statistics.INSENSITIVE, ('random', 'rearrange'): statistics.INSENSITIVE,
@@ -32,8 +30,8 @@ class Plan:
 
   Attributes:
     base: `Settings` of everything that the tickets share; its seed is the first.
-    pruners: names of rules, or `package.module:name` of scores.
-    ratios: pruning ratios.
+    pruners: names of rules, or `package.module:name` of scores; empty: the one of `base`.
+    ratios: pruning ratios; empty: that of `base`.
     checks: names of checks; empty: all that the rule allows.
     seeds: number of seeds, or None: as many as are needed to decide, up to `max_seeds`.
     max_seeds: the most seeds where `seeds` is None.
@@ -44,8 +42,8 @@ class Plan:
     parallel: runs to make at a time.
   """
   base: Settings = Settings()
-  pruners: tuple = ('random',)
-  ratios: tuple = (0.95,)
+  pruners: tuple = ()
+  ratios: tuple = ()
   checks: tuple = ()
   seeds: int | None = 5
   max_seeds: int = 20
@@ -56,13 +54,24 @@ class Plan:
   parallel: int = 1
 
   def __post_init__(self):
-    if self.seeds is not None and self.seeds < 1:
+    for name, own in (('pruners', (self.base.pruner,)), ('ratios', (self.base.ratio,)), ('checks', ())):
+      values = getattr(self, name)
+      if not isinstance(values, (tuple, list)):
+        raise UsageError(f'{name} {values!r}: expected a tuple')
+      # Asked twice, it would count twice in the correction.
+      object.__setattr__(self, name, tuple(dict.fromkeys(values or own)))
+    if self.base.check:
+      raise UsageError(f'--check={self.base.check}: expected --checks={self.base.check}')
+    if self.seeds is not None and not _is_whole(self.seeds, 1):
       raise UsageError(f'--seeds={self.seeds}: expected a number of at least 1, or auto')
-    if self.seeds is None and self.max_seeds < statistics.MINIMUM:
+    if not _is_whole(self.max_seeds, 1 if self.seeds else statistics.MINIMUM):
       raise UsageError(f'--max_seeds={self.max_seeds}: expected at least {statistics.MINIMUM}')
-    for name in ('pruners', 'ratios'):
-      if not getattr(self, name):
-        raise UsageError(f'--{name}: expected at least one')
+    if not _is_whole(self.parallel, 1):
+      raise UsageError(f'--parallel={self.parallel}: expected a number of at least 1')
+    try:
+      statistics.check_bounds(self.margin, self.alpha)
+    except UsageError as error:
+      raise UsageError(f'--{error}') from None
 
   def looks(self):
     """Returns the numbers of seeds at which the verdicts are drawn, a rising list."""
@@ -74,20 +83,27 @@ class Plan:
 
   def folder(self):
     """Returns the path of the folder that the report goes to where none is named."""
-    digest = hashlib.sha256(self.command().encode()).hexdigest()[:8]
+    # Digests of settings know what is in a mask's file, or in that of a score.
+    digests = [dataclasses.replace(self.base, pruner=pruner).digest() for pruner in self.pruners]
+    digest = hashlib.sha256(' '.join([self.command(), *digests]).encode()).hexdigest()[:8]
     name = '-'.join(['sanity', self.base.dataset, *self.pruners[:3], *(['more'] if self.pruners[3:] else []), digest])
     return pathlib.Path(self.base.output_dir).expanduser() / name.replace(':', '.')
 
   def command(self):
     """Returns the command that makes the same judgements."""
-    shown = {'pruners': ','.join(self.pruners), 'ratios': ','.join(f'{ratio:g}' for ratio in self.ratios),
-             'checks': ','.join(self.checks), 'seeds': self.seeds or 'auto'}
-    changed = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)
-               if field.name not in (*shown, *_HOW_FAST, 'base') and getattr(self, field.name) != field.default}
+    shown = {'pruners': ','.join(self.pruners), 'ratios': ','.join(map(str, self.ratios)),
+             **({'checks': ','.join(self.checks)} if self.checks else {}), 'seeds': self.seeds or 'auto'}
+    others = [field for field in dataclasses.fields(self) if field.name not in ('base', 'checks', *shown, *_HOW_FAST)]
+    changed = {field.name: getattr(self, field.name) for field in others
+               if getattr(self, field.name) != field.default}
     flags = {**shown, **changed, **self.base.identity()}
     for name in ('pruner', 'ratio', 'check'):
       flags.pop(name, None)
-    return 'bin/sanity_check ' + ' '.join(_flag(name, value) for name, value in flags.items() if value != '')
+    return 'bin/sanity_check ' + ' '.join(_flag(name, value) for name, value in flags.items())
+
+
+def _is_whole(value, least):
+  return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,11 +135,16 @@ class _Family:
   """Questions whose error rate is held together, and their judgements so far."""
   questions: list
   judgements: dict = dataclasses.field(default_factory=dict)
+  hopeless: list = dataclasses.field(default_factory=list)
 
   def undecided(self):
-    """Returns the questions that have no verdict yet."""
-    return [question for question in self.questions if question not in self.judgements
-            or self.judgements[question].verdict.outcome == statistics.UNDECIDED]
+    """Returns the questions that more seeds can give a verdict, which they have not yet."""
+    return [question for question in self.questions if question not in self.hopeless and (
+        question not in self.judgements or self.judgements[question].verdict.outcome == statistics.UNDECIDED)]
+
+  def unanswered(self):
+    """Returns the questions without a judgement."""
+    return [question for question in self.questions if question not in self.judgements]
 
   def look(self, seeds, outcome, level, margin):
     """Judges what is undecided by the runs that are done."""
@@ -137,6 +158,8 @@ class _Family:
     verdicts = statistics.judge(comparisons, level, family=len(self.questions)) if comparisons else []
     for (question, records), comparison, verdict in zip(pairs.items(), comparisons, verdicts):
       self.judgements[question] = _Judgement(*records, comparison, verdict)
+    # All its runs have failed, or the budget is spent: either way nobody asks again.
+    self.hopeless = self.unanswered()
 
 
 def sanity_check(plan, say=print, progress=True):
@@ -154,40 +177,42 @@ def sanity_check(plan, say=print, progress=True):
     UsageError: for settings that cannot be used.
   """
   asked, controls = _Family(_questions(plan)), _Family(_controls(plan))
-  end = time.monotonic() + 60 * plan.minutes
+  end, failures = time.monotonic() + 60 * plan.minutes, {}
   for done, (size, level) in enumerate(zip(plan.looks(), plan.levels()), start=1):
     seeds = range(plan.base.seed, plan.base.seed + size)
     minutes = max((end - time.monotonic()) / 60, 0.01) if plan.minutes else 0.0
     outcome = sweep.run_all(_runs(plan, dict.fromkeys([*controls.undecided(), *asked.undecided()]), seeds),
                             plan.parallel, minutes, say, progress)
+    # What failed at an earlier look may have been made since.
+    failures = {run: problem for run, problem in {**failures, **outcome.failures}.items()
+                if run not in outcome.records}
     for family in (asked, controls):
       family.look(seeds, outcome, level, plan.margin)
     if outcome.stopped or not asked.undecided() + controls.undecided():
       break
-  return _verdicts(plan, asked, controls, outcome, seeds, done)
+  return _verdicts(plan, asked, controls, outcome, failures, seeds, done)
 
 
 def _questions(plan):
   found = []
   for pruner in plan.pruners:
     for ratio in plan.ratios:
-      rule = dataclasses.replace(plan.base, pruner=pruner, ratio=ratio, check='')
+      rule = lineage.canonical(dataclasses.replace(plan.base, pruner=pruner, ratio=ratio))
       if not rule.rule().prunes:
         raise UsageError(f'--pruner={pruner}: it removes nothing that could be judged')
       found += [_Question(rule, check) for check in plan.checks or _checks_for(rule)]
   for question in found:
     lineage.canonical(question.checked(plan.base.seed))
-  return found
+  return list(dict.fromkeys(found))
 
 
 def _checks_for(rule):
-  if rule.rule().given:
-    return list(_OF_A_MASK)
   # Two names of one check would ask it twice.
   names = {}
   for name in registry.CHECKS.names():
-    if registry.CHECKS.get(name).always:
-      names.setdefault(id(registry.CHECKS.get(name)), name)
+    check = registry.CHECKS.get(name)
+    if check.always and not (rule.rule().given and (check.seam == 'data' or check.of_scores)):
+      names.setdefault(id(check), name)
   return list(names.values())
 
 
@@ -222,19 +247,22 @@ def _compare(originals, checked, margin):
                             resolution=100 / test_images)
 
 
-def _verdicts(plan, asked, controls, outcome, seeds, done):
+def _verdicts(plan, asked, controls, outcome, failures, seeds, done):
   told = [_told(question, asked) for question in asked.judgements]
   planted = [{**_told(question, controls), 'control': _CONTROLS[question.rule.pruner, question.check]}
              for question in controls.judgements]
   dense = [record for record in (outcome.record(_dense(plan, seed)) for seed in seeds) if record]
   originals = {question.rule: judgement.originals for question, judgement in asked.judgements.items()}
-  records = [*dense, *(record for by_seed in originals.values() for record in by_seed.values())]
+  records = [*dense, *(record for family in (asked, controls) for judgement in family.judgements.values()
+                       for record in (*judgement.originals.values(), *judgement.checked.values()))]
+  commits = {record['environment']['commit'] for record in records} - {None}
   return {
       'format': FORMAT,
       'command': plan.command(),
-      'commit': records[0]['environment']['commit'] if records else None,
+      'commit': ', '.join(sorted(commits)) or None,
       'environment': records[0]['environment'] if records else {},
-      'settings': dataclasses.asdict(plan.base),
+      'settings': {name: value for name, value in dataclasses.asdict(plan.base).items()
+                   if name not in ('pruner', 'ratio', 'check')},
       'margin': plan.margin,
       'alpha': plan.alpha,
       'resolution': 100 / records[0]['dataset']['test'] if records else None,
@@ -242,7 +270,7 @@ def _verdicts(plan, asked, controls, outcome, seeds, done):
       'looks': None if plan.seeds is not None else {'kind': 'pocock', 'sizes': plan.looks(), 'levels': plan.levels(),
                                                     'done': done},
       'stopped': _stopped(plan, asked, controls, outcome),
-      'failures': [f'{run.run_name()}: {problem}' for run, problem in outcome.failures.items()],
+      'failures': _failures_told(failures),
       'controls': _controls_told(planted, len(told), controls) if plan.controls else None,
       'dense': _described([100 * record['final_accuracy'] for record in dense]),
       'judgements': told + planted,
@@ -258,15 +286,14 @@ def _told(question, family):
   undecided = verdict.outcome == statistics.UNDECIDED
   forecast = statistics.seeds_to_decide(comparison, verdict.level) if undecided else None
   originals, checked = list(judgement.originals.values()), list(judgement.checked.values())
+  cut = all(record['collapse']['connected'] is False for record in originals)
   return {
-      'rule': question.rule.pruner,
-      'allocation': question.rule.rule().allocation,
-      'ratio': question.rule.ratio,
+      **_ticket_told(question.rule, originals[0]),
       'check': question.check,
       'question': check.question,
       'verdict': verdict.outcome,
       'passes': {statistics.SENSITIVE: True, statistics.INSENSITIVE: False}.get(verdict.outcome),
-      'sentence': _sentence(question.rule.pruner, check, comparison, verdict),
+      'sentence': _sentence(question.rule.pruner, check, comparison, verdict, cut),
       'seeds': list(judgement.originals),
       'original': _described([100 * record['final_accuracy'] for record in originals]),
       'checked': _described([100 * record['final_accuracy'] for record in checked]),
@@ -281,7 +308,27 @@ def _told(question, family):
   }
 
 
-def _sentence(rule, check, comparison, verdict):
+def _ticket_told(rule, record):
+  # Of a mask from a file nothing was chosen, and its ratio is what is in it.
+  kept, weights = (sum(layer[name] for layer in record['layers']) for name in ('kept', 'weights'))
+  given = rule.rule().given
+  return {'rule': rule.pruner, 'allocation': '' if given else rule.rule().allocation,
+          'ratio': round(1 - kept / weights, 4) if given else rule.ratio}
+
+
+def _failures_told(failures):
+  """Returns one line for each problem, with the first run that has it and how many others do."""
+  runs = {}
+  for run, problem in failures.items():
+    runs.setdefault(problem, []).append(run.run_name())
+  return [names[0] + (f' and {len(names) - 1} more' if names[1:] else '') + f': {problem}'
+          for problem, names in runs.items()]
+
+
+def _sentence(rule, check, comparison, verdict, cut):
+  if cut:
+    return (f'no path leads through the tickets of {rule}, so that nothing can be said of whether it uses '
+            f'{check.subject}')
   if verdict.outcome == statistics.INSENSITIVE:
     return f'{rule} keeps its accuracy when {check.change}: it does not use {check.subject}'
   if verdict.outcome == statistics.SENSITIVE:
@@ -290,14 +337,10 @@ def _sentence(rule, check, comparison, verdict):
 
 
 def _stopped(plan, asked, controls, outcome):
-  missing = [question for family in (asked, controls) for question in family.questions
-             if question not in family.judgements]
-  undecided = len(asked.undecided())
-  if not outcome.stopped and not missing:
-    return None
-  why = f'the budget of {plan.minutes:g} minutes was spent' if outcome.stopped else 'some runs failed'
-  named = ', '.join(f'{question.rule.pruner} at {question.rule.ratio:g}: {question.check}' for question in missing)
-  return f'{why}; {undecided} judgements are undecided' + (f'; without any pair of runs: {named}' if missing else '')
+  missing = ', '.join(f'{question.rule.pruner} at {question.rule.ratio:g}: {question.check}'
+                      for question in asked.unanswered() + controls.unanswered())
+  reasons = [f'the budget was spent (--budget_minutes={plan.minutes:g})'] if outcome.stopped else []
+  return '; '.join(reasons + ([f'without any pair of runs: {missing}'] if missing else [])) or None
 
 
 def _controls_told(planted, first, controls):
@@ -317,8 +360,7 @@ def _described(accuracies):
 
 def _keep_ratios(rule, records):
   ratios = [[layer['kept'] / layer['weights'] for layer in record['layers']] for record in records]
-  return {'rule': rule.pruner, 'allocation': rule.rule().allocation, 'ratio': rule.ratio,
-          'layers': [layer['name'] for layer in records[0]['layers']],
+  return {**_ticket_told(rule, records[0]), 'layers': [layer['name'] for layer in records[0]['layers']],
           'original': np.mean(ratios, axis=0).round(6).tolist()}
 
 

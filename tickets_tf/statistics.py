@@ -103,11 +103,9 @@ def compare(original, checked, margin=0.5, alpha=0.05, resolution=0.0):
   if len(original) != len(checked):
     raise UsageError(f'accuracies do not pair: {len(original)} of the original, {len(checked)} of the check; '
                      'expected one of each per seed')
-  if not _is_number(margin) or not 0 < margin < math.inf:
-    raise UsageError(f'margin {margin!r}: expected percent points above 0')
+  check_bounds(margin, alpha)
   if not _is_number(resolution) or not 0 <= resolution < math.inf:
     raise UsageError(f'resolution {resolution!r}: expected percent points, at least 0')
-  _check_alpha(alpha)
   n = len(original)
   # Subtraction leaves noise of about 1e-14 points, which would pass for a deviation where all differences are equal.
   drop, deviation = _moments(np.round(original - checked, 9))
@@ -297,6 +295,21 @@ def nominal_levels(looks, alpha=0.05, kind='pocock'):
 
 def _is_number(value):
   return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def check_bounds(margin, alpha):
+  """Refuses a margin or an error rate that no verdict can be drawn with.
+
+  Args:
+    margin: in percent points, above 0.
+    alpha: above 0 and below 0.5.
+
+  Raises:
+    UsageError: for another one.
+  """
+  if not _is_number(margin) or not 0 < margin < math.inf:
+    raise UsageError(f'margin {margin!r}: expected percent points above 0')
+  _check_alpha(alpha)
 
 
 def _check_alpha(alpha):

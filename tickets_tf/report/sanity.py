@@ -34,7 +34,7 @@ def write_sanity(verdicts, folder):
         checked, difference, p_equivalent, p_drop, forecast, proofs, collapsed}; `original` and `checked` are as
         `dense`, `difference` has {mean, deviation, interval}, p-values are corrected, `forecast` is None or
         {seeds, outcome}, `proofs` a dictionary per seed, `collapsed` None or a truth value per seed: whether the
-        original or the checked ticket has a layer without weights.
+        original or the checked ticket has no path from input to output.
       keep_ratios: list of {rule, allocation, ratio, layers, original}: names of layers, and their mean keep ratios.
     folder: an existing folder.
 
@@ -60,7 +60,7 @@ def sanity_table(verdicts):
     Lines of text. Controls that failed are said first and last.
   """
   verdicts = wording.finite(verdicts)
-  header = ('check', 'seeds', 'original, %', 'checked, %', f'difference, points [{wording.interval_name(verdicts)}]',
+  header = ('check', 'seeds', 'original, %', 'checked, %', f'difference, points [{wording.INTERVAL}]',
             'verdict')
   sections = [(f'{rule.name}, ratio {ratio:g}', [(_cells(judgement), judgement) for judgement in judgements])
               for rule in wording.by_rule(verdicts) for ratio, judgements in rule.ratios.items()]
@@ -74,7 +74,7 @@ def sanity_table(verdicts):
     lines.append('')
   lines += [wording.dense(verdicts), wording.tally(verdicts)]
   if verdicts['stopped']:
-    lines.append(wording.one_line(f'Stopped early: {verdicts["stopped"]}'))
+    lines.append(wording.one_line(f'Incomplete: {verdicts["stopped"]}'))
   lines += [wording.one_line(f'Failed: {failure}') for failure in verdicts['failures']]
   if wording.controls_failed(verdicts):
     lines.append(wording.controls(verdicts))
@@ -140,7 +140,7 @@ def _headlines(verdicts):
     yield _bullets(controls['findings'] if controls else ())
   yield ' '.join(map(_escaped, filter(None, (wording.tally(verdicts), wording.dense(verdicts)))))
   if verdicts['stopped']:
-    yield f'**Stopped early: {_escaped(verdicts["stopped"])}**'
+    yield f'**Incomplete: {_escaped(verdicts["stopped"])}**'
   if verdicts['failures']:
     yield 'Runs that failed:'
     yield _bullets(verdicts['failures'])
@@ -159,7 +159,7 @@ def _overview(rules, verdicts):
 
 
 def _judgements(judgements, verdicts):
-  header = ('check', 'seeds', 'original, %', 'checked, %', f'difference, points [{wording.interval_name(verdicts)}]',
+  header = ('check', 'seeds', 'original, %', 'checked, %', f'difference, points [{wording.INTERVAL}]',
             'p equivalent', 'p drop', 'verdict', 'in words')
   return _table(header, ((*_cells(judgement)[:-1], wording.p_value(judgement['p_equivalent']),
                           wording.p_value(judgement['p_drop']), wording.RESULTS[judgement['verdict']],

@@ -7,6 +7,7 @@ VERDICTS = ('sensitive', 'insensitive', 'undecided')
 MARKS = {'sensitive': '✓', 'insensitive': '✗', 'undecided': '?'}
 RESULTS = {'sensitive': 'sensitive (passes)', 'insensitive': 'insensitive (fails)', 'undecided': 'undecided'}
 NOTHING = '–'
+INTERVAL = '95% interval'
 ALARM = 'CONTROLS FAILED: do not rely on the verdicts of this report'
 _SPENDING = {'pocock': 'Pocock-type', 'obrien_fleming': 'O\'Brien-Fleming-type'}
 
@@ -106,7 +107,8 @@ def statistics(verdicts):
       f'(Student 1908) puts it above zero and its estimate is above {margin} points.',
       'The p-values of all judgements ("p equivalent" and "p drop") are corrected together by Holm\'s method (1979), '
       f'to a probability of at most {alpha:.3g} for even one wrong verdict, as far as differences are about normal '
-      'over seeds. The intervals are each for itself, not corrected.',
+      'over seeds' + ('; those of the planted controls likewise, by themselves' if verdicts['controls'] else '')
+      + '. The intervals are each for itself, not corrected.',
       'Undecided means that the seeds so far show neither, not that there is no difference; with fewer than 3 seeds '
       'every verdict is undecided. A forecast is the total number of seeds that would probably decide it, were the '
       'estimates of today the true values.']
@@ -144,11 +146,6 @@ def remarks(judgement, margin):
     if forecast:
       found.append(f'{count(forecast["seeds"], "seed")} would probably decide it: {forecast["outcome"]}')
   return found
-
-
-def interval_name(verdicts):
-  """Returns the name of the intervals, e.g. '95% interval'."""
-  return f'{100 * (1 - verdicts["alpha"]):g}% interval'
 
 
 def number(value):
