@@ -41,7 +41,10 @@ def read(folder):
   path = pathlib.Path(folder) / NAME
   if not path.is_file():
     raise UsageError(f'{folder}: holds no {NAME}: not the folder of a finished run')
-  record = read_json(path)
+  try:
+    record = read_json(path)
+  except UsageError as error:
+    raise UsageError(f'{error}; without this file the run is made again') from error
   missing = [key for key in _REQUIRED if key not in record]
   if missing or record['format'] > FORMAT:
     raise UsageError(f'{path}: ' + (f'lacks {", ".join(missing)}' if missing else
