@@ -71,12 +71,13 @@ def run_all(runs, parallel=1, minutes=0.0, say=print, progress=True):
   with tqdm.tqdm(total=len(left), unit='run', disable=not progress, dynamic_ncols=True) as bar:
     try:
       for run, problem in make(left, set(done), parallel, deadline):
+        if isinstance(problem, _Usage) and not done:
+          # It is likely to be true of every other run.
+          bar.leave = False
+          raise UsageError(problem)
         bar.set_postfix_str(run.run_name())
         bar.update()
         if problem:
-          if isinstance(problem, _Usage) and not done:
-            # It is likely to be true of every other run.
-            raise UsageError(problem)
           if problem not in failures.values():
             bar.write(f'{run.run_name()}: {problem}')
           failures[run] = problem
