@@ -74,6 +74,12 @@ def test_pairs_share_the_seed(monkeypatch):
       (pruner, name, seed) for seed in (7, 8, 9) for pruner, name in (('dense', ''), ('snip', ''), ('snip', 'invert'))}
 
 
+def test_a_rule_that_cannot_be_judged_fails_before_anything_is_trained(monkeypatch):
+  world = World({})
+  check(monkeypatch, world, pruners=('snip',), checks=('invert',), controls=True, seeds=3)
+  assert [run.pruner for run in world.made[:2]] == ['snip', 'snip'] and world.made[-1].pruner == 'dense'
+
+
 def test_all_checks_are_asked_once_each(monkeypatch):
   verdicts = check(monkeypatch, World({}), pruners=('snip',))
   asked = [each['check'] for each in verdicts['judgements']]

@@ -181,7 +181,7 @@ def sanity_check(plan, say=print, progress=True):
   for done, (size, level) in enumerate(zip(plan.looks(), plan.levels()), start=1):
     seeds = range(plan.base.seed, plan.base.seed + size)
     minutes = max((end - time.monotonic()) / 60, 0.01) if plan.minutes else 0.0
-    outcome = sweep.run_all(_runs(plan, dict.fromkeys([*controls.undecided(), *asked.undecided()]), seeds),
+    outcome = sweep.run_all(_runs(plan, dict.fromkeys([*asked.undecided(), *controls.undecided()]), seeds),
                             plan.parallel, minutes, say, progress)
     # What failed at an earlier look may have been made since.
     failures = {run: problem for run, problem in {**failures, **outcome.failures}.items()
@@ -227,12 +227,13 @@ def _controls(plan):
 
 
 def _runs(plan, questions, seeds):
-  # Seed by seed: whenever the work is stopped, most questions have their first seeds.
+  # Seed by seed: whenever the work is stopped, most questions have their first seeds. The dense run comes before only
+  # where a rule needs it: what cannot be done with a mask or a score's options then ends the first run, soon.
   runs = []
   for seed in seeds:
-    runs.append(_dense(plan, seed))
     for question in questions:
       runs += [question.original(seed), question.checked(seed)]
+    runs.append(_dense(plan, seed))
   return runs
 
 

@@ -88,6 +88,7 @@ def test_a_killed_sweep_goes_on_and_leaves_no_worker(tmp_path):
     ('sanity_check', ['--mask=/dev/null', '--checks=random_labels'], 'the mask of --mask is given'),
     ('sanity_check', ['--mask=/dev/null', '--checks=invert'], 'a mask from a file has none'),
     ('sanity_check', ['--mask=nowhere.npz'], '--mask=nowhere.npz: cannot be read'),
+    ('sanity_check', ['--mask=/dev/null', '--noprogress'], "mask file '/dev/null': the name must end in .npz"),
     ('sanity_check', ['--check=rearrange'], '--check=rearrange: expected --checks=rearrange'),
     ('sanity_check', ['--margin=0'], '--margin 0.0: expected percent points above 0'),
     ('sanity_check', ['--budget_minutes=nan'], 'flag --budget_minutes=nan: expected a number of minutes'),
