@@ -136,8 +136,11 @@ def test_nothing_is_said_of_a_rule_whose_tickets_are_cut(monkeypatch):
     def record(self, run):
       return {**super().record(run), 'collapse': {'connected': run.pruner != 'snip'}}
 
-  verdicts = check(monkeypatch, Cut({}), pruners=('snip',), checks=('invert',))
-  assert verdicts['judgements'][0]['sentence'].startswith('no path leads through the tickets of snip, so that nothing')
+  world = Cut({})
+  judgement, = check(monkeypatch, world, pruners=('snip',), checks=('invert',), seeds=None)['judgements']
+  assert judgement['sentence'].startswith('no path leads through the tickets of snip, so that nothing')
+  assert judgement['verdict'] == 'undecided' and judgement['passes'] is None and judgement['forecast'] is None
+  assert {run.seed for run in world.made} == {0, 1, 2}, 'more seeds would be as cut'
 
 
 def test_intervals_are_of_95_percent_whatever_the_error_rate(monkeypatch):

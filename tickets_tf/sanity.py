@@ -129,6 +129,11 @@ class _Judgement:
   comparison: statistics.Comparison
   verdict: statistics.Verdict
 
+  @property
+  def cut(self):
+    """Whether no path leads through any of the originals."""
+    return all(record['collapse']['connected'] is False for record in self.originals.values())
+
 
 @dataclasses.dataclass
 class _Family:
@@ -157,9 +162,14 @@ class _Family:
     comparisons = [_compare(*records, margin) for records in pairs.values()]
     verdicts = statistics.judge(comparisons, level, family=len(self.questions)) if comparisons else []
     for (question, records), comparison, verdict in zip(pairs.items(), comparisons, verdicts):
-      self.judgements[question] = _Judgement(*records, comparison, verdict)
-    # All its runs have failed, or the budget is spent: either way nobody asks again.
-    self.hopeless = self.unanswered()
+      judgement = _Judgement(*records, comparison, verdict)
+      if judgement.cut:
+        # Tickets that guess lose nothing to any check.
+        judgement = dataclasses.replace(judgement, verdict=dataclasses.replace(verdict, outcome=statistics.UNDECIDED))
+      self.judgements[question] = judgement
+    # All its runs have failed, or the budget is spent: either way nobody asks again. Nor where all tickets are cut.
+    self.hopeless = [question for question in self.questions
+                     if question not in self.judgements or self.judgements[question].cut]
 
 
 def sanity_check(plan, say=print, progress=True):
@@ -284,17 +294,16 @@ def _told(question, family):
   comparison, verdict = judgement.comparison, judgement.verdict
   check = registry.CHECKS.get(question.check)
   # What an undecided question would take is asked at the strictest level that it may have to meet.
-  undecided = verdict.outcome == statistics.UNDECIDED
-  forecast = statistics.seeds_to_decide(comparison, verdict.level) if undecided else None
+  decidable = verdict.outcome == statistics.UNDECIDED and not judgement.cut
+  forecast = statistics.seeds_to_decide(comparison, verdict.level) if decidable else None
   originals, checked = list(judgement.originals.values()), list(judgement.checked.values())
-  cut = all(record['collapse']['connected'] is False for record in originals)
   return {
       **_ticket_told(question.rule, originals[0]),
       'check': question.check,
       'question': check.question,
       'verdict': verdict.outcome,
       'passes': {statistics.SENSITIVE: True, statistics.INSENSITIVE: False}.get(verdict.outcome),
-      'sentence': _sentence(question.rule.pruner, check, comparison, verdict, cut),
+      'sentence': _sentence(question.rule.pruner, check, comparison, verdict, judgement.cut),
       'seeds': list(judgement.originals),
       'original': _described([100 * record['final_accuracy'] for record in originals]),
       'checked': _described([100 * record['final_accuracy'] for record in checked]),

@@ -109,9 +109,9 @@ def statistics(verdicts):
       f'to a probability of at most {alpha:.3g} for even one wrong verdict, as far as differences are about normal '
       'over seeds' + ('; those of the planted controls likewise, by themselves' if verdicts['controls'] else '')
       + '. The intervals are each for itself, not corrected.',
-      'Undecided means that the seeds so far show neither, not that there is no difference; with fewer than 3 seeds '
-      'every verdict is undecided. A forecast is the total number of seeds that would probably decide it, were the '
-      'estimates of today the true values.']
+      'Undecided means that the seeds so far show neither, not that there is no difference; with fewer than 3 seeds, '
+      'or where no path leads through any of the original tickets, every verdict is undecided. A forecast is the '
+      'total number of seeds that would probably decide it, were the estimates of today the true values.']
   if verdicts['looks']:
     looks = verdicts['looks']
     levels = ', '.join(f'{level:.3g}' for level in looks['levels'])
