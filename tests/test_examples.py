@@ -2,8 +2,8 @@ import numpy as np
 
 import tickets_tf
 from examples import mine
-from tickets_tf import run
-from tickets_tf import sanity
+from tickets_tf.experiment import run
+from tickets_tf.experiment import sanity
 
 
 def test_the_example_scores_weights_by_their_inputs(small_model, small_batch):

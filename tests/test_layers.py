@@ -10,22 +10,22 @@ import tickets_tf
 PACKAGE = pathlib.Path(tickets_tf.__file__).parent
 # A module imports only from the rows above its own, or from its own package.
 LAYERS = (
-    ('errors', 'seeds', 'kernels'),
-    ('exchange', 'files', 'registry', 'notes'),
-    ('rules',),
-    ('settings', 'command'),
-    ('masks', 'records', 'lineage'),
-    ('allocation', 'patterns', 'statistics'),
-    ('data', 'models', 'report'),
-    ('scores', 'sparse', 'checkpoints', 'checks', 'environment'),
-    ('tickets', 'training', 'evaluation', 'export'),
-    ('finding', 'benchmarks', 'predict'),
-    ('run',),
-    ('sweep',),
-    ('sanity',),
+    ('errors', 'seeds'),
+    ('files', 'registry', 'notes'),
+    ('exchange',),
+    ('pruning',),
+    ('runs',),
+    ('judging',),
+    ('report',),
+    ('data', 'models', 'environment'),
+    ('scores', 'sparse', 'checks'),
+    ('training',),
+    ('export',),
+    ('experiment',),
+    ('cli',),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-WITHOUT_TENSORFLOW = {name for names in LAYERS[:6] for name in names} | {'report'}
+WITHOUT_TENSORFLOW = {name for names in LAYERS[:7] for name in names}
 
 
 def modules():

@@ -1,7 +1,7 @@
 import pytest
 
 from tickets_tf import registry
-from tickets_tf import rules
+from tickets_tf.pruning import rules
 from tickets_tf.errors import UsageError
 from tickets_tf.registry import Registry
 
@@ -74,7 +74,7 @@ def test_models_take_a_depth():
 def test_every_table_takes_entries_of_a_users_own(kind):
   import tickets_tf
   from tickets_tf import registry
-  from tickets_tf import rules
+  from tickets_tf.pruning import rules
   tables = {'allocation': registry.ALLOCATIONS, 'check': registry.CHECKS, 'dataset': registry.DATASETS,
             'model': registry.MODELS, 'rule': rules.RULES, 'score': registry.SCORES}
   name = f'mine_{kind}'

@@ -19,18 +19,18 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 _EXPORTS = {
-    'Mask': 'masks',
-    'Plan': 'sanity',
-    'Settings': 'settings',
-    'Ticket': 'tickets',
-    'allocate': 'allocation',
+    'Mask': 'pruning.masks',
+    'Plan': 'experiment.sanity',
+    'Settings': 'runs.settings',
+    'Ticket': 'experiment.tickets',
+    'allocate': 'pruning.allocation',
     'build_model': 'models',
-    'find_ticket': 'tickets',
+    'find_ticket': 'experiment.tickets',
     'load_ticket': 'export',
     'prunable_kernels': 'models',
-    'sanity_check': 'sanity',
+    'sanity_check': 'experiment.sanity',
     'score_weights': 'scores',
-    'train': 'run',
+    'train': 'experiment.run',
 }
 _REGISTRIES = {
     'register_allocation': ('registry', 'ALLOCATIONS'),
@@ -38,7 +38,7 @@ _REGISTRIES = {
     'register_dataset': ('registry', 'DATASETS'),
     'register_model': ('registry', 'MODELS'),
     'register_pattern': ('registry', 'PATTERNS'),
-    'register_rule': ('rules', 'RULES'),
+    'register_rule': ('pruning.rules', 'RULES'),
     'register_score': ('registry', 'SCORES'),
 }
 

@@ -121,20 +121,20 @@ SCORES = Registry('score', {
     'synflow': 'tickets_tf.scores.synflow:synflow',
 })
 ALLOCATIONS = Registry('allocation', {
-    'global': 'tickets_tf.allocation:global_threshold',
-    'global_convolutions': 'tickets_tf.allocation:global_convolutions',
-    'smart': 'tickets_tf.allocation:smart',
-    'linear': 'tickets_tf.allocation:linear',
-    'cubic': 'tickets_tf.allocation:cubic',
-    'ascending': 'tickets_tf.allocation:ascending',
-    'uniform': 'tickets_tf.allocation:uniform',
-    'er': 'tickets_tf.allocation:er',
-    'erk': 'tickets_tf.allocation:erk',
+    'global': 'tickets_tf.pruning.allocation:global_threshold',
+    'global_convolutions': 'tickets_tf.pruning.allocation:global_convolutions',
+    'smart': 'tickets_tf.pruning.allocation:smart',
+    'linear': 'tickets_tf.pruning.allocation:linear',
+    'cubic': 'tickets_tf.pruning.allocation:cubic',
+    'ascending': 'tickets_tf.pruning.allocation:ascending',
+    'uniform': 'tickets_tf.pruning.allocation:uniform',
+    'er': 'tickets_tf.pruning.allocation:er',
+    'erk': 'tickets_tf.pruning.allocation:erk',
 })
 PATTERNS = Registry('pattern', {
-    'unstructured': 'tickets_tf.patterns:UNSTRUCTURED',
-    '1x4': 'tickets_tf.patterns:BLOCKS_OF_FOUR',
-    '2:4': 'tickets_tf.patterns:TWO_OF_FOUR',
+    'unstructured': 'tickets_tf.pruning.patterns:UNSTRUCTURED',
+    '1x4': 'tickets_tf.pruning.patterns:BLOCKS_OF_FOUR',
+    '2:4': 'tickets_tf.pruning.patterns:TWO_OF_FOUR',
 })
 CHECKS = Registry('check', {
     'random_labels': 'tickets_tf.checks.data:RANDOM_LABELS',

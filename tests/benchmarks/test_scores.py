@@ -3,11 +3,11 @@ import importlib.util
 import numpy as np
 import pytest
 
-from tickets_tf.benchmarks import cases
-from tickets_tf.benchmarks import fresh
-from tickets_tf.benchmarks import scores
-from tickets_tf.benchmarks import selection
-from tickets_tf.benchmarks import tf_scores
+from benchmarks import cases
+from benchmarks import fresh
+from benchmarks import scores
+from benchmarks import selection
+from benchmarks import tf_scores
 from tickets_tf.errors import TicketsError
 
 

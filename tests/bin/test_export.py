@@ -12,7 +12,7 @@ from PIL import Image
 
 import tickets_tf
 from tickets_tf import data
-from tickets_tf import run
+from tickets_tf.experiment import run
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -5,7 +5,7 @@ import pytest
 
 import tickets_tf
 from tickets_tf import checks
-from tickets_tf import patterns
+from tickets_tf.pruning import patterns
 from tickets_tf import registry
 from tickets_tf.data import Examples
 from tickets_tf.errors import TicketsError

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tickets_tf.exchange import layouts
-from tickets_tf.kernels import Kernel
+from tickets_tf.pruning.kernels import Kernel
 
 
 @pytest.mark.parametrize('shape, torch', [

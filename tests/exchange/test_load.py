@@ -11,12 +11,12 @@ import safetensors.numpy
 import tf_keras as keras
 
 import tickets_tf
-from tickets_tf import masks
+from tickets_tf.pruning import masks
 from tickets_tf import sparse
-from tickets_tf import tickets
+from tickets_tf.experiment import tickets
 from tickets_tf.errors import UsageError
-from tickets_tf.kernels import Kernel
-from tickets_tf.masks import Mask
+from tickets_tf.pruning.kernels import Kernel
+from tickets_tf.pruning.masks import Mask
 
 
 @pytest.fixture(scope='module')

@@ -3,7 +3,7 @@ import pytest
 
 from tickets_tf.exchange import Container, Stored, matching
 from tickets_tf.exchange.containers import NETWORK, NONE, WRITER, Mismatch
-from tickets_tf.kernels import Kernel
+from tickets_tf.pruning.kernels import Kernel
 
 
 def conv(name, inputs, outputs, size=3):

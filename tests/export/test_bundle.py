@@ -10,8 +10,8 @@ from PIL import Image
 
 import tickets_tf
 from tickets_tf import data
-from tickets_tf import records
-from tickets_tf import run
+from tickets_tf.runs import records
+from tickets_tf.experiment import run
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.export import bundle

@@ -3,7 +3,7 @@ import pytest
 
 import tickets_tf
 import tf_keras as keras
-from tickets_tf.benchmarks import patterns as benchmark
+from benchmarks import patterns as benchmark
 from tickets_tf.export import fold
 from tickets_tf.export import flatbuffer
 from tickets_tf.export import lite

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 import tickets_tf
-from tickets_tf import statistics
+from tickets_tf.judging import statistics
 
 CHECKS = {
     'random_labels': 'does the rule use the labels?',

@@ -7,10 +7,10 @@ import tf_keras as keras
 import tickets_tf
 from tickets_tf import models
 from tickets_tf import sparse
-from tickets_tf import tickets
+from tickets_tf.experiment import tickets
 from tickets_tf import training
 from tickets_tf.errors import UsageError
-from tickets_tf.masks import Mask
+from tickets_tf.pruning.masks import Mask
 from tickets_tf.training import SGD
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

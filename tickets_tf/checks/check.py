@@ -7,8 +7,8 @@ from typing import Callable
 
 import numpy as np
 
-from tickets_tf import masks
-from tickets_tf import patterns
+from tickets_tf.pruning import masks
+from tickets_tf.pruning import patterns
 from tickets_tf import seeds
 from tickets_tf.errors import TicketsError
 

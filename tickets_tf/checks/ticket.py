@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 
-from tickets_tf import masks
-from tickets_tf import patterns
+from tickets_tf.pruning import masks
+from tickets_tf.pruning import patterns
 from tickets_tf.checks.check import TICKET
 from tickets_tf.checks.check import Check
 

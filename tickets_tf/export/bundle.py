@@ -4,15 +4,15 @@ import dataclasses
 import pathlib
 import shutil
 
-from tickets_tf import checkpoints
+from tickets_tf.training import checkpoints
 from tickets_tf import data
 from tickets_tf import environment
 from tickets_tf import files
-from tickets_tf import masks
+from tickets_tf.pruning import masks
 from tickets_tf import models
-from tickets_tf import records
+from tickets_tf.runs import records
 from tickets_tf import seeds
-from tickets_tf import settings as settings_lib
+from tickets_tf.runs import settings as settings_lib
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.export import card

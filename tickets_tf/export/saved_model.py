@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf import files
-from tickets_tf import records
+from tickets_tf.runs import records
 from tickets_tf.data import normalise
 from tickets_tf.errors import TicketsError
 from tickets_tf.export import ticket

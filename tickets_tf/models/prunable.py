@@ -5,7 +5,7 @@ import dataclasses
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
-from tickets_tf.kernels import Kernel
+from tickets_tf.pruning.kernels import Kernel
 
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)

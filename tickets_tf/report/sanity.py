@@ -5,7 +5,7 @@ import pathlib
 import re
 
 from tickets_tf import files
-from tickets_tf import records
+from tickets_tf.runs import records
 from tickets_tf.report import wording
 
 # An underscore inside a word is only that.
@@ -22,7 +22,7 @@ def write_sanity(verdicts, folder):
       format: 1.
       command, commit: what reproduces it; the commit may be None.
       settings, environment: dictionaries, settings with at least `model` and `dataset`.
-      margin, alpha, resolution: as `tickets_tf.statistics` has them.
+      margin, alpha, resolution: as `tickets_tf.judging.statistics` has them.
       seeds: list of integers.
       looks: None, or {kind, sizes, levels, done} where seeds were added look by look.
       stopped: None, or why not everything was done.

@@ -9,7 +9,7 @@ import inspect
 
 import numpy as np
 
-from tickets_tf import masks
+from tickets_tf.pruning import masks
 from tickets_tf import registry
 from tickets_tf import seeds
 from tickets_tf.errors import UsageError

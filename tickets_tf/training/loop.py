@@ -6,7 +6,7 @@ import functools
 import tf_keras as keras
 
 from tickets_tf import sparse
-from tickets_tf.checkpoints import Checkpoints
+from tickets_tf.training.checkpoints import Checkpoints
 from tickets_tf.training import callbacks
 from tickets_tf.training import feed
 from tickets_tf.training.optimizer import SGD

@@ -1,0 +1,36 @@
+"""Size of a random ticket's sparse TFLite file against what its weights need at least."""
+
+import gzip
+import pathlib
+import tempfile
+
+from tickets_tf import models
+from tickets_tf.experiment import tickets
+from benchmarks import blank
+from tickets_tf.export import fold
+from tickets_tf.export import saved_model
+from tickets_tf.export import size
+from tickets_tf.export import tflite
+
+_SHAPE, _CLASSES = (32, 32, 3), 10
+
+
+def over_limit(model, ratio):
+  """Exports a random ticket with random weights as sparse float32, and measures the file.
+
+  Args:
+    model: name of the network, at its own width.
+    ratio: pruning ratio.
+
+  Returns:
+    (size of the file, size of the file gzipped), both over `export.size.information_limit`.
+  """
+  network = models.build_model(model, _SHAPE, _CLASSES)
+  ticket = tickets.find_ticket(network, 'random', ratio)
+  network.set_weights(ticket.weights)
+  with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder) / 'ticket'
+    saved_model.export_saved_model(fold.fold_batch_norm(network), blank.dataset(_SHAPE, _CLASSES), path, {})
+    content = tflite.convert(saved_model.LoadedTicket(path), tflite.VARIANTS['sparse_float32'], calibration=None)
+  limit = size.information_limit(ticket.mask.shapes, ticket.mask.counts)
+  return len(content) / limit, len(gzip.compress(content)) / limit

@@ -1,0 +1,48 @@
+"""Timings of two things in turn; what is kept is their ratio, since machines are shared and noisy."""
+
+import time
+
+import numpy as np
+import tf_keras as keras
+
+from tickets_tf import models
+from tickets_tf import sparse
+from tickets_tf.experiment import tickets
+from tickets_tf import training
+
+_IMAGE, _CLASSES = (32, 32, 3), 10
+
+
+def masked_over_dense(settings, rounds=7, steps=3):
+  """Times a training step of a random ticket against that of the dense network.
+
+  Args:
+    settings: the `Settings` that give network, batch size, ratio and optimizer.
+    rounds: pairs of measurements.
+    steps: training steps per measurement.
+
+  Returns:
+    A list of `rounds` ratios, masked over dense.
+  """
+  rng = np.random.default_rng(0)
+  images = rng.normal(size=(settings.batch_size, *_IMAGE)).astype(np.float32)
+  labels = rng.integers(0, _CLASSES, settings.batch_size).astype(np.int32)
+  dense, masked = _network(settings), _network(settings)
+  masked = sparse.wrap(masked, tickets.find_ticket(masked, 'random', settings.ratio).mask)
+  for model in (dense, masked):
+    optimizer = training.SGD(settings.learning_rate, settings.momentum, settings.weight_decay)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.train_on_batch(images, labels)  # traces the graph
+  seconds = [[_seconds(model, images, labels, steps) for model in (masked, dense)] for _ in range(rounds)]
+  return [first / second for first, second in seconds]
+
+
+def _network(settings):
+  return models.build_model(settings.model, _IMAGE, _CLASSES, width=settings.width)
+
+
+def _seconds(model, images, labels, steps):
+  start = time.perf_counter()
+  for _ in range(steps):
+    model.train_on_batch(images, labels)
+  return time.perf_counter() - start

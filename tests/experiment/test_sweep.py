@@ -1,0 +1,139 @@
+import dataclasses
+import os
+
+import pytest
+
+import tickets_tf
+from tickets_tf.runs import lineage
+from tickets_tf.runs import records
+from tickets_tf.experiment import sweep
+from tickets_tf.errors import UsageError
+
+BASE = tickets_tf.Settings(epochs=4)
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+  """(settings without an output of their own, list of the runs made): runs that only leave a record."""
+  made = []
+
+  def make(run):
+    made.append(run)
+    if run.pruner == 'grasp':
+      return 'scores of conv1: 3 of 9 are NaN or infinite'
+    run.folder().mkdir(parents=True)
+    records.write(run.folder(), {'settings': dataclasses.asdict(run), 'digest': run.digest(), 'seed': run.seed,
+                                 'dataset': {}, 'layers': [], 'final_accuracy': 0.9, 'best_accuracy': 0.9,
+                                 'seconds': {}})
+    return ''
+
+  monkeypatch.setattr(sweep, '_make', make)
+  return dataclasses.replace(BASE, output_dir=str(tmp_path)), made
+
+
+def run_all(runs):
+  return sweep.run_all(runs, say=lambda line: None, progress=False)
+
+
+def names(made):
+  return [(run.pruner, run.check) for run in made]
+
+
+def test_what_is_needed_comes_first_and_once(world):
+  base, made = world
+  runs = sweep.grid(base, pruner=['snip', 'lottery', 'obd'])
+  outcome = run_all(runs)
+  assert names(made) == [('snip', ''), ('dense', ''), ('lottery', ''), ('obd', '')]
+  assert all(outcome.record(run) for run in runs) and not outcome.failures and not outcome.stopped
+
+
+def test_a_check_of_the_ticket_comes_after_its_original(world):
+  base, made = world
+  run_all(sweep.grid(base, pruner=['snip'], check=['rearrange', 'random_labels']))
+  assert names(made) == [('snip', ''), ('snip', 'rearrange'), ('snip', 'random_labels')]
+
+
+def test_done_runs_are_not_made_again(world):
+  base, made = world
+  run_all(sweep.grid(base, pruner=['snip']))
+  outcome = run_all(sweep.grid(base, pruner=['snip', 'random'], seed=[0, 1]))
+  assert len(made) == 4 and len(outcome.records) == 4
+
+
+def test_settings_that_name_one_run_count_once(world):
+  base, made = world
+  runs = sweep.grid(base, ratio=[0.5, 0.9], pruner=['dense', 'snip'])
+  assert len(run_all(runs).distinct(runs)) == 3 == len(made)
+
+
+def test_a_failure_stops_only_what_needs_it(world):
+  base, made = world
+  outcome = run_all(sweep.grid(base, pruner=['grasp', 'snip'], check=['', 'rearrange']))
+  assert names(made) == [('grasp', ''), ('snip', ''), ('snip', 'rearrange')]
+  grasp = lineage.canonical(dataclasses.replace(base, pruner='grasp')).run_name()
+  assert sorted(outcome.failures.values()) == [
+      f'not made, since it needs {grasp}, which failed',
+      'scores of conv1: 3 of 9 are NaN or infinite']
+
+
+def test_the_grid_varies_the_first_name_slowest():
+  made = sweep.grid(BASE, seed=[0, 1], ratio=[0.5, 0.9])
+  assert [(run.seed, run.ratio) for run in made] == [(0, 0.5), (0, 0.9), (1, 0.5), (1, 0.9)]
+  made = sweep.grid(BASE, ratio=[0.5, 0.9], pruner=['snip', {'pruner': 'snip', 'check': 'invert'}])
+  assert [(run.ratio, run.pruner, run.check) for run in made] == [
+      (ratio, 'snip', check) for ratio in (0.5, 0.9) for check in ('', 'invert')]
+  with pytest.raises(UsageError, match='sede: no such setting'):
+    sweep.grid(BASE, sede=[1])
+  with pytest.raises(UsageError, match='--ratio=1.5'):
+    sweep.grid(BASE, ratio=[0.5, 1.5])
+
+
+def test_processes_side_by_side_and_a_budget(tmp_path):
+  base = dataclasses.replace(BASE, model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1,
+                             progress=False, tensorboard=False, export=False, samples_per_class=2,
+                             output_dir=str(tmp_path))
+  runs = sweep.grid(base, pruner=['lottery', 'snip'])
+  stopped = sweep.run_all(runs, parallel=2, minutes=0.01, say=lambda line: None, progress=False)
+  assert stopped.stopped and not stopped.records
+  outcome = sweep.run_all(runs, parallel=2, minutes=20, say=lambda line: None, progress=False)
+  assert not outcome.stopped and len(outcome.records) == 3
+  assert all(record['final_accuracy'] > 0 for record in outcome.records.values())
+
+
+SCORES = """
+import os
+import signal
+import numpy as np
+import tickets_tf
+import tensorflow as tf
+
+def constant(model, images, labels, rng):
+  return [np.ones(kernel.shape) for kernel in tickets_tf.prunable_kernels(model)]
+
+def large(model, images, labels, rng):
+  raise tf.errors.ResourceExhaustedError(None, None, 'out of memory\\nwhile allocating')
+
+def deadly(model, images, labels, rng):
+  os.write(2, b'no kernel image\\n')
+  os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize('parallel', [1, 2])
+def test_whatever_ends_a_run_the_others_are_made(parallel, tmp_path, monkeypatch):
+  (tmp_path / 'planted_scores.py').write_text(SCORES)
+  monkeypatch.syspath_prepend(tmp_path)
+  monkeypatch.setenv('PYTHONPATH', f'{tmp_path}{os.pathsep}{os.environ.get("PYTHONPATH", "")}')
+  base = dataclasses.replace(BASE, model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1,
+                             progress=False, tensorboard=False, export=False, samples_per_class=2,
+                             output_dir=str(tmp_path))
+  names = ['planted_scores:constant', 'planted_scores:large', 'planted_scores:deadly', 'random', 'snip']
+  runs = sweep.grid(base, pruner=names)
+  outcome = sweep.run_all(runs, parallel=parallel, minutes=20, say=lambda line: None, progress=False)
+  assert {run.pruner for run in outcome.records} == {'planted_scores:constant', 'random', 'snip'}
+  assert not outcome.stopped
+  problems = {run.pruner: problem for run, problem in outcome.failures.items()}
+  assert problems == {'planted_scores:deadly': 'its process died: no kernel image',
+                      'planted_scores:large': problems['planted_scores:large']}
+  assert problems['planted_scores:large'].startswith('ResourceExhaustedError: ')
+  assert 'out of memory while allocating' in problems['planted_scores:large']

@@ -1,0 +1,91 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tickets_tf import data
+from tickets_tf.export import predict
+from tickets_tf.errors import TicketsError
+from tickets_tf.errors import UsageError
+
+
+class Brightness:
+  """Classes 'dark' and 'bright', the more probable the more so."""
+  class_names = ['dark', 'bright']
+  image_shape = (4, 4, 3)
+  calls = 0
+
+  def predict(self, images):
+    self.calls += 1
+    assert images.dtype == np.uint8 and images.shape[1:] == self.image_shape
+    bright = images.mean(axis=(1, 2, 3)) / 255
+    return np.stack([1 - bright, bright], axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """Gray images, named by their value, in a folder and one below it."""
+  (tmp_path / 'below').mkdir()
+  for name in ('000.png', '204.PNG', 'below/051.jpg'):
+    Image.new('L', (9, 5), int(name.split('/')[-1][:3])).save(tmp_path / name)
+  (tmp_path / 'notes.txt').write_text('not an image')
+  return tmp_path
+
+
+def names(paths, folder):
+  return [path.removeprefix(f'{folder}/') for path in paths]
+
+
+def test_files_folders_and_globs(folder):
+  assert names(predict.find_images([str(folder)]), folder) == ['000.png', '204.PNG', 'below/051.jpg']
+  assert names(predict.find_images([f'{folder}/*.png', f'{folder}/204.PNG']), folder) == ['000.png', '204.PNG']
+  assert names(predict.find_images([f'{folder}/**/0*']), folder) == ['000.png', 'below/051.jpg']
+  assert names(predict.find_images([f'{folder}/notes.txt']), folder) == ['notes.txt'], 'a file is taken at its word'
+
+
+def test_a_name_with_brackets_is_a_file_first(folder):
+  (folder / '204.PNG').rename(folder / 'a[1].png')
+  assert names(predict.find_images([f'{folder}/a[1].png']), folder) == ['a[1].png']
+
+
+@pytest.mark.parametrize('pattern', ['nowhere.png', 'no*', 'empty'])
+def test_what_finds_nothing_is_named(pattern, folder):
+  (folder / 'empty').mkdir()
+  with pytest.raises(UsageError, match='no image there'):
+    predict.find_images([str(folder), f'{folder}/{pattern}'])
+
+
+def test_the_most_probable_first(folder):
+  found = list(predict.predict(Brightness(), predict.find_images([str(folder)]), top=2))
+  assert [each['image'].removeprefix(f'{folder}/') for each in found] == ['000.png', '204.PNG', 'below/051.jpg']
+  assert [[one['class'] for one in each['classes']] for each in found] == [['dark', 'bright'], ['bright', 'dark'],
+                                                                           ['dark', 'bright']]
+  assert [each['classes'][0]['probability'] for each in found] == pytest.approx([1, 0.8, 0.8], abs=0.01)
+  assert [len(each['classes']) for each in predict.predict(Brightness(), [found[0]['image']], top=1)] == [1]
+  json.dumps(found)
+
+
+def test_broken_images_are_named_and_left_out(folder):
+  (folder / '100.png').write_bytes((folder / '000.png').read_bytes()[:40])
+  broken = []
+  paths = [str(folder / name) for name in ('100.png', '000.png', 'notes.txt', 'gone.png', '204.PNG')]
+  found = list(predict.predict(Brightness(), paths, broken=broken.append))
+  assert names([each['image'] for each in found], folder) == ['000.png', '204.PNG']
+  assert [str(error).split(':')[0] for error in broken] == [paths[0], paths[2], paths[3]]
+  assert all(isinstance(error, TicketsError) for error in broken)
+  assert not list(predict.predict(Brightness(), paths[:1], broken=broken.append)), 'none is left'
+
+
+def test_many_images_are_taken_in_batches(folder):
+  ticket = Brightness()
+  assert len(list(predict.predict(ticket, [str(folder / '000.png')] * 230))) == 230
+  assert ticket.calls == 3
+
+
+def test_an_image_is_read_as_the_data_sets_read_it(folder):
+  path = str(folder / 'photo.jpg')
+  Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 24, 3)).astype(np.uint8)).save(path)
+  from tickets_tf.data import images
+  for shape in ((32, 24, 3), (8, 8, 3), (8, 8, 1)):
+    np.testing.assert_array_equal(data.load_image(path, shape), images.decode([path], shape)[0])

@@ -1,0 +1,102 @@
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from tickets_tf.runs import settings
+from tickets_tf.errors import UsageError
+from tickets_tf.runs.settings import Settings
+
+
+@pytest.mark.parametrize('change, expected', [
+    ({'ratio': 1.0}, r'--ratio=1.0: expected a number at least 0 and below 1'),
+    ({'ratio': -0.1}, r'--ratio=-0.1: '),
+    ({'ratio': float('nan')}, r'--ratio=nan: expected a finite number'),
+    ({'epochs': -3}, r'--epochs=-3: expected a number at least 1'),
+    ({'epochs': 2.5}, r'--epochs=2.5: expected int'),
+    ({'jit': 'yes'}, r'--jit=yes: expected bool'),
+    ({'seed': True}, r'--seed=True: expected int'),
+    ({'strategy': 'mirorred'}, r'--strategy=mirorred: expected one of auto, one_device, mirrored, multi_worker'),
+    ({'pruner': 'randm'}, r"--pruner: unknown pruner 'randm' \(did you mean 'random'\?\); known: random, "),
+    ({'pruner': ''}, r"--pruner: unknown pruner ''"),
+    ({'dataset': 'cifar11'}, r"did you mean 'cifar10'"),
+    ({'model': 'resent20'}, r"did you mean 'resnet'"),
+    ({'allocation': 'smrt'}, r"--allocation: .*did you mean 'smart'"),
+    ({'milestones': '0.75,0.5'}, r'--milestones=0.75,0.5: expected rising numbers'),
+    ({'milestones': 'half'}, r'--milestones=half: '),
+])
+def test_bad_settings_are_named(change, expected):
+  with pytest.raises(UsageError, match=expected) as caught:
+    Settings(**change)
+  assert '\n' not in str(caught.value)
+
+
+def test_good_settings_pass():
+  Settings(ratio=0, pruner='my.module:score', model='vgg19', allocation='erk', milestones='')
+  assert Settings(milestones='0.25, 0.5').milestone_shares() == (0.25, 0.5)
+
+
+def test_digest_depends_on_what_changes_the_outcome_alone():
+  plain = Settings()
+  assert plain.identity() == {}
+  assert Settings(output_dir='elsewhere', progress=False, tensorboard=False).digest() == plain.digest()
+  changes = ({}, {'seed': 1}, {'ratio': 0.9}, {'data_dir': 'x'}, {'jit': True})
+  digests = {Settings(**change).digest() for change in changes}
+  assert len(digests) == 5
+
+
+def test_run_name_is_one_readable_folder():
+  name = Settings(pruner='my.module:score', seed=3, ratio=0.98).run_name()
+  assert name.startswith('digits-resnet20-my.module.score-0.98-seed3-')
+  assert '/' not in name and ':' not in name
+
+
+def test_settings_survive_a_record():
+  chosen = Settings(pruner='magnitude', ratio=0.5, seed=7, milestones='0.3')
+  assert settings.from_dict(dataclasses.asdict(chosen)) == chosen
+  with pytest.raises(UsageError, match='unknown settings: rtaio'):
+    settings.from_dict({'rtaio': 0.5})
+
+
+def test_every_field_is_a_flag_with_help():
+  program = ('from absl import flags; from tickets_tf.runs import settings; settings.define_flags(); '
+             'flags.FLAGS(["x", "--ratio=0.5", "--nojit", "--pruner=dense"]); print(settings.from_flags())')
+  out = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True).stdout.strip()
+  assert out == repr(Settings(ratio=0.5, pruner='dense'))
+  assert all(field.metadata['help'] for field in dataclasses.fields(Settings))
+
+
+def test_no_tensorflow_is_needed():
+  program = 'import sys; from tickets_tf.cli import command; from tickets_tf.runs import settings; sys.exit("tensorflow" in sys.modules)'
+  assert subprocess.run([sys.executable, '-c', program]).returncode == 0
+
+
+def test_a_mask_counts_by_what_is_in_its_file(tmp_path):
+  path = tmp_path / 'mask.npz'
+  path.write_bytes(b'one')
+  chosen = Settings(pruner='given', mask=str(path))
+  first = chosen.digest()
+  path.write_bytes(b'other')
+  assert chosen.digest() != first
+  path.unlink()
+  with pytest.raises(UsageError, match='--mask=.*mask.npz: cannot be read: No such file'):
+    chosen.folder()
+
+
+def test_options_are_literals_or_strings():
+  assert Settings(score_options='curvature=hutchinson, samples=20').options('score_options') == {
+      'curvature': 'hutchinson', 'samples': 20}
+  with pytest.raises(UsageError, match='--allocation_options=0.3: expected name=value'):
+    Settings(allocation_options='0.3')
+
+
+def test_a_score_of_ones_own_that_was_changed_is_another_run(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.syspath_prepend(tmp_path)
+  mine = Settings(pruner='changing_score:score')
+  (tmp_path / 'changing_score.py').write_text('score = 1\n')
+  first, other = mine.digest(), Settings(pruner='random').digest()
+  (tmp_path / 'changing_score.py').write_text('score = 2\n')
+  assert mine.digest() != first and Settings(pruner='random').digest() == other
+  assert Settings(pruner='in_no_file:score').digest()

@@ -1,0 +1,147 @@
+"""Tickets: a mask and the weights that training starts from, and how a rule finds them."""
+
+import dataclasses
+import pathlib
+
+from absl import logging
+import numpy as np
+
+from tickets_tf.pruning import allocation as allocations
+from tickets_tf import files
+from tickets_tf.pruning import masks
+from tickets_tf.pruning import patterns
+from tickets_tf.runs import records
+from tickets_tf import registry
+from tickets_tf.pruning import rules
+from tickets_tf import scores as scoring
+from tickets_tf import seeds
+from tickets_tf.errors import UsageError
+from tickets_tf.models import prunable_kernels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ticket:
+  """A sparse subnetwork as a value.
+
+  Attributes:
+    mask: the `Mask`.
+    weights: what `model.get_weights()` of the network gives with removed weights at zero: all variables, in order.
+    provenance: dictionary of JSON values: rule, ratio, seed and whatever else tells where the ticket comes from.
+  """
+  mask: masks.Mask
+  weights: list
+  provenance: dict
+
+  def save(self, folder):
+    """Writes the ticket into a folder, whole or not at all; nothing is pickled.
+
+    Raises:
+      TicketsError: where it cannot be written.
+    """
+    with files.replacing(folder) as temporary:
+      temporary.mkdir()
+      self.mask.save(temporary / 'mask.npz')
+      np.savez(temporary / 'weights.npz', **{f'{index:05d}': value for index, value in enumerate(self.weights)})
+      records.write_json(temporary / 'provenance.json', self.provenance)
+
+  @classmethod
+  def load(cls, folder):
+    """Reads what `save` wrote.
+
+    Raises:
+      UsageError: where the folder holds no ticket, or a damaged one; the message names the file.
+    """
+    folder = pathlib.Path(folder)
+    mask = masks.load(folder / 'mask.npz')
+    path = folder / 'weights.npz'
+    try:
+      with np.load(path, allow_pickle=False) as stored:
+        weights = [stored[key] for key in sorted(stored.files)]
+    except (OSError, ValueError) as error:
+      raise UsageError(f'{path}: cannot be read: {error}') from error
+    return cls(mask, weights, records.read_json(folder / 'provenance.json'))
+
+
+def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation='', pattern='unstructured', start=None,
+                regrow=False, allocation_options=None, **options):
+  """Finds the ticket that a rule's score and allocation choose in a network as it stands, in the rule's rounds.
+
+  A rule that scores trained weights wants a trained network, and between its rounds trained tickets; `tickets_tf.train`
+  takes care of that for whole runs.
+
+  Args:
+    model: a built `tf_keras` model to logits; it is left as it was.
+    rule: a rule's name, `package.module:name` of a score function, or a `Rule`.
+    ratio: pruning ratio in [0, 1).
+    images: float32 [N, height, width, channels], normalised, for scores that look at data.
+    labels: int [N].
+    seed: the run's seed.
+    allocation: replaces the rule's allocation; empty keeps it.
+    pattern: where kept weights may sit: a name in `registry.PATTERNS`, or `package.module:name`.
+    start: `Mask` of what earlier rounds have kept; None: everything.
+    regrow: whether weights that earlier rounds removed can come back.
+    allocation_options: dictionary of the allocation's own settings.
+    **options: the score's own settings.
+
+  Returns:
+    A `Ticket` with the weights of `model`.
+
+  Raises:
+    UsageError: for a rule, ratio or allocation that cannot be used.
+    TicketsError: where a score is NaN or infinite; names the layer.
+  """
+  row = rule if isinstance(rule, rules.Rule) else rules.resolve(rule, allocation=allocation)
+  ratio = ratio if row.prunes else 0.0
+  kernels = prunable_kernels(model)
+  mask = start
+  for round_ratio in rules.round_ratios(ratio, row.rounds):
+    scores = scoring.score_weights(model, row.score, images, labels, seed, mask, regrow, **options)
+    mask = _keep(kernels, scores, round_ratio, row.allocation, pattern, seed, None if regrow else mask,
+                 allocation_options)
+  _warn_of_broken_pattern(pattern, mask)
+  provenance = {'score': str(row.score), 'allocation': str(row.allocation), 'pattern': pattern, 'ratio': ratio,
+                'rounds': row.rounds, 'seed': seed}
+  return Ticket(mask, _masked_weights(model, kernels, mask), provenance)
+
+
+def _keep(kernels, scores, ratio, allocation, pattern, seed, candidates, options):
+  names = [kernel.name for kernel in kernels]
+  if candidates is not None:
+    scores = _last_if_removed(scores, candidates)
+  counts = allocations.allocate(kernels, ratio, allocation, scores, seed, **options or {})
+  if candidates is not None:
+    counts = _within(counts, candidates.counts)
+  kept = masks.select(scores, counts, seeds.generator(seed, 'select'), names,
+                      registry.PATTERNS.get(pattern).select)
+  return masks.Mask.from_arrays(kernels, kept)
+
+
+def _warn_of_broken_pattern(pattern, mask):
+  broken = patterns.broken_by(registry.PATTERNS.get(pattern), mask)
+  if broken:
+    logging.warning('pattern %s: the allocation gives these layers more weights than it can hold: %s', pattern,
+                    ', '.join(broken))
+
+
+def _last_if_removed(scores, candidates):
+  # Well below every other score, so that neither a threshold nor the mean of a block can reach them.
+  smallest = float(min(score.min() for score in scores))
+  lowest = smallest - abs(smallest) - 1
+  return [np.where(keep, score.astype(np.float64), lowest) for score, keep in zip(scores, candidates.arrays)]
+
+
+def _within(counts, candidates):
+  # An allocation knows nothing of earlier rounds; what a layer no longer has is taken from the first that have more.
+  within = [min(count, most) for count, most in zip(counts, candidates, strict=True)]
+  surplus = sum(counts) - sum(within)
+  for index, most in enumerate(candidates):
+    taken = min(surplus, most - within[index])
+    within[index] += taken
+    surplus -= taken
+  return within
+
+
+def _masked_weights(model, kernels, mask):
+  keep = {kernel.variable.ref(): mask[kernel.name] for kernel in kernels}
+  return [value if variable.ref() not in keep else np.where(keep[variable.ref()], value, np.zeros_like(value))
+          for variable, value in zip(model.weights, model.get_weights())]

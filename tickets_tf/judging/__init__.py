@@ -1,0 +1,1 @@
+"""From the accuracies of runs to verdicts; no TensorFlow."""
