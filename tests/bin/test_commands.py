@@ -149,17 +149,17 @@ def test_help_needs_no_tensorflow(program):
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('*.flags')), ids=lambda path: path.stem)
 def test_flag_files_are_good_settings(path):
-  code = ('from absl import flags; from tickets_tf.runs import settings; settings.define_flags(); '
-          f'flags.FLAGS(["x", "--flagfile={path}"]); print(settings.from_flags().run_name())')
+  code = ('from absl import flags; from tickets_tf.cli.flags import define_flags, from_flags; define_flags(); '
+          f'flags.FLAGS(["x", "--flagfile={path}"]); print(from_flags().run_name())')
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=environment())
   assert done.returncode == 0, done.stderr
   assert done.stdout.startswith(path.stem.split('_')[0])
 
 
 def test_the_digits_flags_are_the_defaults():
-  code = ('from absl import flags; from tickets_tf.runs import settings; settings.define_flags(); '
+  code = ('from absl import flags; from tickets_tf.cli.flags import define_flags, from_flags; define_flags(); '
           f'flags.FLAGS(["x", "--flagfile={ROOT / "configs" / "digits.flags"}"]); '
-          'print(settings.from_flags() == settings.Settings())')
+          'print(from_flags() == type(from_flags())())')
   assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
                         env=environment()).stdout == 'True\n'
 

@@ -60,15 +60,15 @@ def test_settings_survive_a_record():
 
 
 def test_every_field_is_a_flag_with_help():
-  program = ('from absl import flags; from tickets_tf.runs import settings; settings.define_flags(); '
-             'flags.FLAGS(["x", "--ratio=0.5", "--nojit", "--pruner=dense"]); print(settings.from_flags())')
+  program = ('from absl import flags; from tickets_tf.cli.flags import define_flags, from_flags; define_flags(); '
+             'flags.FLAGS(["x", "--ratio=0.5", "--nojit", "--pruner=dense"]); print(from_flags())')
   out = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True).stdout.strip()
   assert out == repr(Settings(ratio=0.5, pruner='dense'))
   assert all(field.metadata['help'] for field in dataclasses.fields(Settings))
 
 
 def test_no_tensorflow_is_needed():
-  program = 'import sys; from tickets_tf.cli import command; from tickets_tf.runs import settings; sys.exit("tensorflow" in sys.modules)'
+  program = 'import sys; from tickets_tf.cli import command, flags; sys.exit("tensorflow" in sys.modules)'
   assert subprocess.run([sys.executable, '-c', program]).returncode == 0
 
 

@@ -6,9 +6,6 @@ import hashlib
 import json
 import math
 import pathlib
-import sys
-
-from absl import flags
 
 from tickets_tf import registry
 from tickets_tf.pruning import rules
@@ -223,44 +220,6 @@ def _validate_field(field, value):
     limits = [f'at least {rule["low"]:g}' if rule['low'] is not None else '',
               f'below {rule["below"]:g}' if rule['below'] is not None else '']
     raise UsageError(f'{flag}: expected a number {" and ".join(filter(None, limits))}')
-
-
-_DEFINE = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
-
-
-def define_flags():
-  """Makes every field a flag of the program that runs, shown by its `--help`."""
-  for field in dataclasses.fields(Settings):
-    text = field.metadata['help']
-    known = field.metadata['choices'] or (field.metadata['names'].names() if field.metadata['names'] else ())
-    _DEFINE[type(field.default)](field.name, field.default, f'{text} ({", ".join(known)})' if known else text)
-    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[field.name])
-
-
-def from_flags():
-  """Returns the `Settings` that the parsed flags ask for; raises UsageError for those that cannot be."""
-  values = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(Settings)}
-  if values['mask'] and not flags.FLAGS['pruner'].present:
-    values['pruner'] = 'given'
-  return Settings(**values)
-
-
-def parse_list(flag, field, parts):
-  """Returns the values of one field that a comma-separated flag asks for.
-
-  Args:
-    flag: the flag's name, for the message.
-    field: name of a field of `Settings`.
-    parts: list of strings.
-
-  Raises:
-    UsageError: where a part is not of the field's type.
-  """
-  kind = type(next(each.default for each in dataclasses.fields(Settings) if each.name == field))
-  try:
-    return [kind(part.strip()) for part in parts]
-  except ValueError:
-    raise UsageError(f'--{flag}={",".join(parts)}: expected {kind.__name__} values, comma-separated') from None
 
 
 def from_dict(values):
