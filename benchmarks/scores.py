@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 import tqdm
 
-from tickets_tf.pruning import masks
+from tickets_tf.pruning import selection
 from tickets_tf import seeds
 from benchmarks import fresh
 from benchmarks import ratios
@@ -90,5 +90,5 @@ def _overlap(path, score, count, folder):
     with np.load(folder / f'{side}.npz', allow_pickle=False) as stored:
       arrays.append(np.concatenate([stored[name].ravel() for name in stored.files]))
   keep = int(_DENSITY * len(arrays[0]))
-  first, second = (masks.select([each], [keep], seeds.generator(0, 'select'))[0] for each in arrays)
+  first, second = (selection.select([each], [keep], seeds.generator(0, 'select'))[0] for each in arrays)
   return float(np.count_nonzero(first & second) / keep)

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from tickets_tf.pruning import masks
+from tickets_tf.pruning import selection
 from tickets_tf import seeds
 
 
@@ -21,7 +21,7 @@ def select_over_sort(size=20_000_000, ratio=0.98, rounds=5):
   """
   scores = seeds.generator(0, 'selection').random(size, dtype=np.float32)
   keep = int(size * (1 - ratio))
-  found = [(_seconds(lambda: masks.select([scores], [keep], seeds.generator(0, 'select'))),
+  found = [(_seconds(lambda: selection.select([scores], [keep], seeds.generator(0, 'select'))),
             _seconds(lambda: np.sort(scores))) for _ in range(rounds)]
   return [select / sort for select, sort in found], max(select for select, _ in found)
 

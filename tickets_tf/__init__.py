@@ -19,13 +19,14 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 _EXPORTS = {
-    'Mask': 'pruning.masks',
+    'Mask': 'pruning.mask',
     'Plan': 'experiment.sanity',
     'Settings': 'runs.settings',
     'Ticket': 'experiment.tickets',
     'allocate': 'pruning.allocation',
     'build_model': 'models',
     'find_ticket': 'experiment.tickets',
+    'load_mask': 'pruning.mask',
     'load_ticket': 'export',
     'prunable_kernels': 'models',
     'sanity_check': 'experiment.sanity',

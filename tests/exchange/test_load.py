@@ -1,4 +1,4 @@
-"""Masks out of files of other programs, through `masks.load`."""
+"""Masks out of files of other programs, through `load_mask`."""
 
 import os
 import pickle
@@ -11,12 +11,11 @@ import safetensors.numpy
 import tf_keras as keras
 
 import tickets_tf
-from tickets_tf.pruning import masks
 from tickets_tf import sparse
 from tickets_tf.experiment import tickets
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning.kernels import Kernel
-from tickets_tf.pruning.masks import Mask
+from tickets_tf.pruning.mask import Mask, load_mask
 
 
 @pytest.fixture(scope='module')
@@ -72,14 +71,14 @@ def test_state_dict_of_torch(kernels, mask, tmp_path):
   safetensors.numpy.save_file(state_dict(kernels), tmp_path / 'a.safetensors')
   np.savez(tmp_path / 'a.npz', **state_dict(kernels))
   for path in (tmp_path / 'a.safetensors', str(tmp_path / 'a.npz')):
-    assert masks.load(path, kernels) == masks.load(path, kernels, 'torch') == mask
+    assert load_mask(path, kernels) == load_mask(path, kernels, 'torch') == mask
 
 
 def test_report_has_a_line_for_each_kernel(kernels, mask, tmp_path):
   state = {f'module.{name}': values for name, values in state_dict(kernels).items()}
   safetensors.numpy.save_file({**state, 'extra': np.ones((7, 7))}, tmp_path / 'a.safetensors')
   lines = []
-  masks.load(tmp_path / 'a.safetensors', kernels, report=lines.append)
+  load_mask(tmp_path / 'a.safetensors', kernels, report=lines.append)
   assert lines[0] == '10 kernels found in weights, whose zeros are removed: 1 by name, 7 by shape, 2 by order'
   rows = dict(zip(mask.names, (re.sub(' +', ' ', line) for line in lines[1:11])))
   kept = {name: f'{ratio:.1%}' for name, ratio in zip(mask.names, mask.keep_ratios)}
@@ -99,7 +98,7 @@ def test_report_says_what_is_odd(kernels, tmp_path):
   def lines_of(arrays):
     lines = []
     np.savez(tmp_path / 'a.npz', **arrays)
-    masks.load(tmp_path / 'a.npz', kernels, report=lines.append)
+    load_mask(tmp_path / 'a.npz', kernels, report=lines.append)
     return lines
 
   dense = {kernel.name: np.full(kernel.shape, 0.5) for kernel in kernels}
@@ -119,16 +118,16 @@ def test_masks_of_any_dtype(kernels, mask, tmp_path, dtype):
   arrays = {f'{name}_mask': array.astype(dtype) for name, array in mask.items()}
   if dtype != ml_dtypes.bfloat16:  # NumPy's own format does not know it.
     np.savez(tmp_path / 'a.npz', **arrays)
-    assert masks.load(tmp_path / 'a.npz', kernels) == mask
+    assert load_mask(tmp_path / 'a.npz', kernels) == mask
   if dtype != np.float64:
     safetensors.numpy.save_file(arrays, tmp_path / 'a.safetensors')
-    assert masks.load(tmp_path / 'a.safetensors', kernels) == mask
+    assert load_mask(tmp_path / 'a.safetensors', kernels) == mask
 
 
 def test_negative_zeros_are_removed_too(tmp_path):
   kernels = [Kernel('a', (2, 3), 'dense')]
   np.savez(tmp_path / 'a.npz', a=np.array([[-0.0, 0.0, 1e-45], [-1, 2, 3]], np.float32))
-  assert masks.load(tmp_path / 'a.npz', kernels)['a'].tolist() == [[False, False, True], [True, True, True]]
+  assert load_mask(tmp_path / 'a.npz', kernels)['a'].tolist() == [[False, False, True], [True, True, True]]
 
 
 def test_pruned_modules_of_torch(kernels, mask, tmp_path):
@@ -137,7 +136,7 @@ def test_pruned_modules_of_torch(kernels, mask, tmp_path):
            for name, values in state_dict(kernels).items()}
   state |= {f'{torch_name(name)}.weight_mask': torch_order(array).astype(np.float32) for name, array in mask.items()}
   safetensors.numpy.save_file(state, tmp_path / 'a.safetensors')
-  assert masks.load(tmp_path / 'a.safetensors', kernels) == mask
+  assert load_mask(tmp_path / 'a.safetensors', kernels) == mask
 
 
 @pytest.mark.filterwarnings('ignore:You are saving your model as an HDF5 file')
@@ -149,7 +148,7 @@ def test_weights_of_keras(model, kernels, mask, tmp_path, name):
     model.save(tmp_path / name)
   else:
     model.save_weights(tmp_path / name)
-  assert masks.load(tmp_path / name, kernels) == mask
+  assert load_mask(tmp_path / name, kernels) == mask
 
 
 def counted_network(widths=(4, 4, 4)):
@@ -179,14 +178,14 @@ def test_networks_whose_layers_were_counted_in_another_session(tmp_path, name):
     other.save(tmp_path / name)
   else:
     other.save_weights(tmp_path / name)
-  assert all(map(np.array_equal, masks.load(tmp_path / name, kernels, 'keras').arrays, mask.arrays))
+  assert all(map(np.array_equal, load_mask(tmp_path / name, kernels, 'keras').arrays, mask.arrays))
 
 
 def test_networks_still_in_tfmots_wrappers(model, kernels, tmp_path):
   mask = tickets.find_ticket(model, 'random', 0.5, seed=2).mask
   copy = keras.models.clone_model(model)
   sparse.wrap(copy, mask).save_weights(tmp_path / 'a.h5')
-  assert masks.load(tmp_path / 'a.h5', kernels) == mask
+  assert load_mask(tmp_path / 'a.h5', kernels) == mask
 
 
 def test_dense_layers_behind_a_flattened_map(tmp_path):
@@ -203,7 +202,7 @@ def test_dense_layers_behind_a_flattened_map(tmp_path):
     fc[output, channel, row, column] = mask['fc'][(row * 4 + column) * 5 + channel, output]
   np.savez(tmp_path / 'a.npz', **{'conv.weight': torch_order(mask['conv']), 'fc.weight': fc.reshape(7, -1)})
   lines = []
-  assert masks.load(tmp_path / 'a.npz', kernels, report=lines.append) == mask
+  assert load_mask(tmp_path / 'a.npz', kernels, report=lines.append) == mask
   assert lines[2].endswith('by name, inputs from channels first to channels last')
   assert not lines[1].endswith('channels last')
 
@@ -213,13 +212,13 @@ def test_masks_of_this_package_fit_other_names(mask, kernels, tmp_path):
   for name in ('mask.npz', 'mask.safetensors'):
     mask.save(tmp_path / name)
     lines = []
-    assert masks.load(tmp_path / name, kernels, 'torch', lines.append) == mask
+    assert load_mask(tmp_path / name, kernels, 'torch', lines.append) == mask
     assert lines[0] == '10 kernels found in masks: 10 by name'
-    found = masks.load(tmp_path / name, renamed)
+    found = load_mask(tmp_path / name, renamed)
     assert found.names == [kernel.name for kernel in renamed]
     assert all(map(np.array_equal, found.arrays, mask.arrays))
     with pytest.raises(UsageError, match=rf'{name}.*kernels left: inner/part0.*arrays left: conv1'):
-      masks.load(tmp_path / name, [Kernel('inner/part0', (3, 3, 3, 5), 'conv')])
+      load_mask(tmp_path / name, [Kernel('inner/part0', (3, 3, 3, 5), 'conv')])
 
 
 def test_kernels_are_needed_for_files_of_other_programs(kernels, tmp_path):
@@ -228,9 +227,9 @@ def test_kernels_are_needed_for_files_of_other_programs(kernels, tmp_path):
   (tmp_path / 'a.h5').touch()
   for name in ('a.npz', 'a.safetensors', 'a.h5'):
     with pytest.raises(UsageError, match=rf'{name}.*not a mask that tickets_tf wrote; .* give the kernels'):
-      masks.load(tmp_path / name)
+      load_mask(tmp_path / name)
     with pytest.raises(UsageError, match=rf'^mask file .*{name}'):
-      masks.load(tmp_path / name, kernels)
+      load_mask(tmp_path / name, kernels)
 
 
 def test_mismatch_is_one_line_that_names_the_file(kernels, tmp_path):
@@ -238,14 +237,14 @@ def test_mismatch_is_one_line_that_names_the_file(kernels, tmp_path):
   np.savez(tmp_path / 'a.npz', **arrays, fc=np.ones((16, 100)))
   with pytest.raises(UsageError, match=r"^mask file '.*a\.npz': kernels and arrays .*; "
                                        r'kernels left: classifier \(16, 10\); arrays left: fc \(16, 100\)$'):
-    masks.load(tmp_path / 'a.npz', kernels)
+    load_mask(tmp_path / 'a.npz', kernels)
 
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_an_error(tmp_path, bad):
   np.savez(tmp_path / 'a.npz', a=np.array([[1, bad, 0]]))
   with pytest.raises(UsageError, match=r'a\.npz.*: a holds NaN or infinite values'):
-    masks.load(tmp_path / 'a.npz', [Kernel('a', (1, 3), 'dense')])
+    load_mask(tmp_path / 'a.npz', [Kernel('a', (1, 3), 'dense')])
 
 
 def test_ambiguous_and_unknown_layouts(tmp_path):
@@ -253,18 +252,18 @@ def test_ambiguous_and_unknown_layouts(tmp_path):
   np.savez(tmp_path / 'a.npz', a=values)
   kernels = [Kernel('a', (2, 2), 'dense')]
   with pytest.raises(UsageError, match=r'a\.npz.*layout keras or torch'):
-    masks.load(tmp_path / 'a.npz', kernels)
-  assert np.array_equal(masks.load(tmp_path / 'a.npz', kernels, 'keras')['a'], values)
-  assert np.array_equal(masks.load(tmp_path / 'a.npz', kernels, 'torch')['a'], values.T)
+    load_mask(tmp_path / 'a.npz', kernels)
+  assert np.array_equal(load_mask(tmp_path / 'a.npz', kernels, 'keras')['a'], values)
+  assert np.array_equal(load_mask(tmp_path / 'a.npz', kernels, 'torch')['a'], values.T)
   with pytest.raises(UsageError, match="layout 'oihw': expected auto or keras or torch"):
-    masks.load(tmp_path / 'a.npz', kernels, 'oihw')
+    load_mask(tmp_path / 'a.npz', kernels, 'oihw')
 
 
 @pytest.mark.parametrize('suffix', ['.pt', '.pth', '.pkl', '.bin', '.ckpt', '.pth.tar'])
 def test_pickles_are_refused_with_a_way_out(kernels, tmp_path, suffix):
   (tmp_path / f'a{suffix}').write_bytes(pickle.dumps({}))
   with pytest.raises(UsageError, match=rf'a\{suffix}.*can hold code and are not read; .*safetensors\.torch\.save_file'):
-    masks.load(tmp_path / f'a{suffix}', kernels)
+    load_mask(tmp_path / f'a{suffix}', kernels)
 
 
 class Payload:
@@ -280,10 +279,10 @@ def test_never_unpickles(tmp_path, name):
   kernels = [Kernel('a', (1, 2), 'dense')]
   (tmp_path / name).write_bytes(pickle.dumps(Payload()))
   with pytest.raises(UsageError, match=name):
-    masks.load(tmp_path / name, kernels)
+    load_mask(tmp_path / name, kernels)
   np.savez(tmp_path / 'object.npz', a=np.array([[Payload(), Payload()]], dtype=object))
   with pytest.raises(UsageError, match=r'object\.npz.*arrays left: none'):
-    masks.load(tmp_path / 'object.npz', kernels)
+    load_mask(tmp_path / 'object.npz', kernels)
   assert not Payload.loaded
   pickle.loads(pickle.dumps(Payload()))
   assert Payload.loaded  # The payload would have shown.
@@ -309,7 +308,7 @@ def stored(request, tmp_path):
     model.save(path)
   else:
     model.save_weights(path)
-  assert masks.load(path, kernels) == mask
+  assert load_mask(path, kernels) == mask
   return path, kernels, mask
 
 
@@ -319,7 +318,7 @@ def test_truncated_files(stored):
   for length in np.linspace(0, len(whole) - 1, 40, dtype=int):
     path.write_bytes(whole[:length])
     with pytest.raises(UsageError, match=rf'^mask file .*{path.name}'):
-      masks.load(path, kernels)
+      load_mask(path, kernels)
 
 
 def test_missing_files_and_folders(stored):
@@ -327,8 +326,8 @@ def test_missing_files_and_folders(stored):
   os.remove(path)
   for each in (kernels, None):
     with pytest.raises(UsageError, match=rf'{path.name}.*there is no such file'):
-      masks.load(path, each)
+      load_mask(path, each)
   path.mkdir()
   for each in (kernels, None):
     with pytest.raises(UsageError, match=rf'^mask file .*{path.name}'):
-      masks.load(path, each)
+      load_mask(path, each)

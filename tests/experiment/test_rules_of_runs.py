@@ -10,11 +10,11 @@ from tests import weights_files
 import tickets_tf
 from tickets_tf.experiment import finding
 from tickets_tf.runs import lineage
-from tickets_tf.pruning import masks
 from tickets_tf.runs import records
 from tickets_tf.experiment import run
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning.mask import load_mask
 
 TINY = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=3, ratio=0.8,
                            progress=False, tensorboard=False, export=False, samples_per_class=2)
@@ -36,7 +36,7 @@ def weights(settings, name=finding.FINAL):
 
 
 def mask_of(settings):
-  return masks.load(lineage.canonical(settings).folder() / finding.MASK)
+  return load_mask(lineage.canonical(settings).folder() / finding.MASK)
 
 
 def equal(first, second):
@@ -160,7 +160,7 @@ def test_the_original_is_found_and_not_trained_for_its_checks(tiny):
   train(settings)
   folder = lineage.canonical(lineage.original(settings)).folder()
   assert (folder / finding.MASK).exists() and not (folder / 'metrics.jsonl').exists()
-  assert train(lineage.original(settings))['mask'] == masks.load(folder / finding.MASK).digest()
+  assert train(lineage.original(settings))['mask'] == load_mask(folder / finding.MASK).digest()
 
 
 def test_a_mask_from_a_file(tiny, tmp_path):

@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from tests import weights_files
 import tickets_tf
-from tickets_tf.pruning import masks
 from tickets_tf.runs import records
 from tickets_tf.experiment import run
 from tickets_tf import training
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning.mask import load_mask
 
 TINY = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=3, ratio=0.8,
                            progress=False, tensorboard=False, checkpoint_seconds=0)
@@ -52,7 +52,7 @@ def test_what_a_run_leaves(unbroken):
   assert record['seed'] == 0 and record['digest'] in folder.name
   assert record['dataset'] == {'name': 'digits', 'train': 160, 'test': 360, 'validation': 0, 'classes': 10,
                                'image_shape': [8, 8, 1]}
-  mask = masks.load(folder / 'mask.npz')
+  mask = load_mask(folder / 'mask.npz')
   assert [layer['kept'] for layer in record['layers']] == mask.counts and record['mask'] == mask.digest()
   assert sum(mask.counts) == int(mask.size * (1 - 0.8))
   assert all(layer['sparse_macs'] * layer['weights'] == layer['dense_macs'] * layer['kept']
@@ -68,7 +68,7 @@ def test_what_a_run_leaves(unbroken):
 
 def test_removed_weights_are_zero_in_what_is_left(unbroken):
   settings, _ = unbroken
-  mask = masks.load(settings.folder() / 'mask.npz')
+  mask = load_mask(settings.folder() / 'mask.npz')
   model = tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=4)
   from tickets_tf.training import checkpoints
   checkpoints.load_weights(model, settings.folder() / 'final.weights.h5')
@@ -160,7 +160,7 @@ def test_a_rule_that_does_not_prune_is_one_run_at_every_ratio(tmp_path):
 def test_ways_to_train(changes, tmp_path):
   settings = tiny(tmp_path, epochs=2, **changes)
   record = run.train(settings, quiet)
-  mask = masks.load(settings.folder() / 'mask.npz')
+  mask = load_mask(settings.folder() / 'mask.npz')
   final = tf.saved_model.load(str(settings.folder() / 'ticket'))
   zeros = sum(int(np.count_nonzero(variable.numpy() == 0)) for variable in final.variables if 'kernel' in variable.name)
   assert zeros == mask.size - mask.kept
@@ -216,7 +216,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, monkeypatch):
 
 def test_what_is_on_a_path_is_in_the_record(unbroken):
   settings, record = unbroken
-  mask = masks.load(settings.folder() / 'mask.npz')
+  mask = load_mask(settings.folder() / 'mask.npz')
   expected = tickets_tf.models.collapse(tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=4), mask)
   assert record['collapse'] == expected
   assert expected['connected'] and 0.8 <= expected['effective_sparsity'] < 1

@@ -12,7 +12,7 @@ from tickets_tf import data
 from tickets_tf.errors import UsageError
 from tickets_tf.export.compact import compact
 from tickets_tf.export.compact import compaction
-from tickets_tf.pruning.masks import Mask
+from tickets_tf.pruning.mask import Mask
 
 L = keras.layers
 

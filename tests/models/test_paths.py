@@ -10,7 +10,7 @@ import tickets_tf
 import tensorflow as tf
 import tf_keras as keras
 from tickets_tf.errors import UsageError
-from tickets_tf.pruning.masks import Mask
+from tickets_tf.pruning.mask import Mask
 from tickets_tf.models import collapse
 from tickets_tf.models import effective_mask
 

@@ -4,7 +4,7 @@ import tf_keras as keras
 import tickets_tf
 from tickets_tf import sparse
 from tickets_tf.errors import UsageError
-from tickets_tf.pruning.masks import Mask
+from tickets_tf.pruning.mask import Mask
 
 
 def names(model):

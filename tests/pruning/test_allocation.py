@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tickets_tf.pruning import allocation
-from tickets_tf.pruning import masks
+from tickets_tf.pruning import selection
 from tickets_tf import registry
 from tickets_tf.pruning.allocation import allocate, kept_total
 from tickets_tf.errors import TicketsError, UsageError
@@ -320,7 +320,7 @@ def test_global_ties_are_drawn_evenly_over_the_network(name):
   for seed in range(100):
     counts = allocate(kernels, 0.695, name, scores=same_sizes(kernels, 0.25), seed=seed)
     runs.append(counts)
-    kept = masks.select(same_sizes(kernels), counts, np.random.default_rng(seed))
+    kept = selection.select(same_sizes(kernels), counts, np.random.default_rng(seed))
     places += np.concatenate([layer.ravel() for layer in kept]).astype(int)
   sizes = np.array([10, 20, 70])
   # The law of drawing 30 of 100 weights: mean and variance of each layer's count.
@@ -404,7 +404,7 @@ def test_memory_stays_below_two_copies_of_the_scores(kind):
   tracemalloc.start()
   try:
     counts = allocate(kernels, 0.9, 'global', scores=scores)
-    kept = masks.select(scores, counts, draw)
+    kept = selection.select(scores, counts, draw)
     _, peak = tracemalloc.get_traced_memory()
   finally:
     tracemalloc.stop()

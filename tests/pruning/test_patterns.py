@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import tickets_tf
-from tickets_tf.pruning import masks
+from tickets_tf.pruning import selection
 from tickets_tf.pruning import patterns
 from tickets_tf import registry
 from tickets_tf.errors import UsageError
@@ -102,7 +102,7 @@ def test_a_pattern_of_ones_own():
     return kept
 
   mine = patterns.Pattern(columns, lambda mask: bool(np.all(mask.all(axis=0) | ~mask.any(axis=0))))
-  kept, = masks.select([rng().normal(size=(4, 6))], [8], rng(), keep=mine.select)
+  kept, = selection.select([rng().normal(size=(4, 6))], [8], rng(), keep=mine.select)
   assert np.count_nonzero(kept) == 8 and mine.holds(kept)
 
 
@@ -113,4 +113,4 @@ def test_a_pattern_of_ones_own():
 ])
 def test_a_pattern_that_returns_no_mask_is_named(returned, message):
   with pytest.raises(UsageError, match=message):
-    masks.select([rng().normal(size=(4, 6))], [8], rng(), keep=returned)
+    selection.select([rng().normal(size=(4, 6))], [8], rng(), keep=returned)

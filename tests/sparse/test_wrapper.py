@@ -10,7 +10,7 @@ from tickets_tf import sparse
 from tickets_tf.experiment import tickets
 from tickets_tf import training
 from tickets_tf.errors import UsageError
-from tickets_tf.pruning.masks import Mask
+from tickets_tf.pruning.mask import Mask
 from tickets_tf.training import SGD
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

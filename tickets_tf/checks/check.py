@@ -7,10 +7,10 @@ from typing import Callable
 
 import numpy as np
 
-from tickets_tf.pruning import masks
 from tickets_tf.pruning import patterns
 from tickets_tf import seeds
 from tickets_tf.errors import TicketsError
+from tickets_tf.pruning.mask import Mask
 
 DATA, TICKET = 'data', 'ticket'
 
@@ -48,7 +48,7 @@ class Original:
     scores: function without arguments that gives the scores of all weights before any was removed, one array a kernel.
     pattern: the `Pattern` that the mask was chosen under.
   """
-  mask: masks.Mask
+  mask: Mask
   weights: dict
   fresh: Callable[[], dict]
   scores: Callable[[], Any]
@@ -97,7 +97,7 @@ def change_ticket(name, check, original, seed):
   """
   mask, weights, proof = _returned(name, check.function(original, seeds.generator(seed, 'check', name)),
                                    'mask', 'weights', 'proof')
-  if not isinstance(mask, masks.Mask):
+  if not isinstance(mask, Mask):
     raise TicketsError(f'check {name}: expected it to return a Mask, found {type(mask).__name__}')
   if mask.names != original.mask.names or mask.shapes != original.mask.shapes:
     raise TicketsError(f'check {name}: the mask that it returned is of another network')

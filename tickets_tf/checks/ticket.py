@@ -4,10 +4,11 @@ import functools
 
 import numpy as np
 
-from tickets_tf.pruning import masks
+from tickets_tf.pruning import selection
 from tickets_tf.pruning import patterns
 from tickets_tf.checks.check import TICKET
 from tickets_tf.checks.check import Check
+from tickets_tf.pruning.mask import Mask
 
 
 def rearrange(original, rng):
@@ -102,7 +103,7 @@ def confine(original, rng, pattern):
 
 def _selected(original, scores, pattern, rng):
   before = original.mask
-  return masks.Mask(zip(before.names, masks.select(scores, before.counts, rng, before.names, pattern.select)))
+  return Mask(zip(before.names, selection.select(scores, before.counts, rng, before.names, pattern.select)))
 
 
 def _mask_proof(before, after):

@@ -9,12 +9,12 @@ from tickets_tf.training import checkpoints
 from tickets_tf import checks
 from tickets_tf import data
 from tickets_tf.runs import lineage
-from tickets_tf.pruning import masks
 from tickets_tf.runs import records
 from tickets_tf import registry
 from tickets_tf import scores as scoring
 from tickets_tf.experiment import tickets
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning.mask import Mask, load_mask
 from tickets_tf.models import prunable_kernels
 
 # In the order in which they are written: where all are there, the ticket is complete.
@@ -40,7 +40,7 @@ def load_ticket(folder, model):
   if not is_found(folder):
     return None
   checkpoints.load_weights(model, folder / START)
-  return masks.load(folder / MASK)
+  return load_mask(folder / MASK)
 
 
 def find_ticket(settings, folder, dataset, model, fresh, say):
@@ -90,9 +90,9 @@ def _original_ticket(settings, check, dataset, model, say):
   seen, proof = changed_data(settings.check if check else '', dataset, settings.seed)
   start = _load_scored(settings, model)
   if not rule.prunes:
-    mask = masks.Mask.dense(prunable_kernels(model))
+    mask = Mask.dense(prunable_kernels(model))
   elif rule.given:
-    mask = masks.load(pathlib.Path(settings.mask).expanduser(), prunable_kernels(model), settings.mask_layout, say)
+    mask = load_mask(pathlib.Path(settings.mask).expanduser(), prunable_kernels(model), settings.mask_layout, say)
   else:
     images, labels = _scoring_batch(settings, dataset, seen)
     # Where training comes before scoring, the earlier rounds are runs of their own.
@@ -115,7 +115,7 @@ def _load_scored(settings, model):
   if not scored:
     return None
   checkpoints.load_weights(model, scored.folder() / FINAL)
-  return masks.load(scored.folder() / MASK)
+  return load_mask(scored.folder() / MASK)
 
 
 def _scoring_batch(settings, dataset, seen):

@@ -8,7 +8,7 @@ import numpy as np
 
 from tickets_tf.pruning import allocation as allocations
 from tickets_tf import files
-from tickets_tf.pruning import masks
+from tickets_tf.pruning import selection
 from tickets_tf.pruning import patterns
 from tickets_tf.runs import records
 from tickets_tf import registry
@@ -16,6 +16,7 @@ from tickets_tf.pruning import rules
 from tickets_tf import scores as scoring
 from tickets_tf import seeds
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning.mask import Mask, load_mask
 from tickets_tf.models import prunable_kernels
 
 
@@ -28,7 +29,7 @@ class Ticket:
     weights: what `model.get_weights()` of the network gives with removed weights at zero: all variables, in order.
     provenance: dictionary of JSON values: rule, ratio, seed and whatever else tells where the ticket comes from.
   """
-  mask: masks.Mask
+  mask: Mask
   weights: list
   provenance: dict
 
@@ -52,7 +53,7 @@ class Ticket:
       UsageError: where the folder holds no ticket, or a damaged one; the message names the file.
     """
     folder = pathlib.Path(folder)
-    mask = masks.load(folder / 'mask.npz')
+    mask = load_mask(folder / 'mask.npz')
     path = folder / 'weights.npz'
     try:
       with np.load(path, allow_pickle=False) as stored:
@@ -111,9 +112,9 @@ def _keep(kernels, scores, ratio, allocation, pattern, seed, candidates, options
   counts = allocations.allocate(kernels, ratio, allocation, scores, seed, **options or {})
   if candidates is not None:
     counts = _within(counts, candidates.counts)
-  kept = masks.select(scores, counts, seeds.generator(seed, 'select'), names,
-                      registry.PATTERNS.get(pattern).select)
-  return masks.Mask.from_arrays(kernels, kept)
+  kept = selection.select(scores, counts, seeds.generator(seed, 'select'), names,
+                          registry.PATTERNS.get(pattern).select)
+  return Mask.from_arrays(kernels, kept)
 
 
 def _warn_of_broken_pattern(pattern, mask):

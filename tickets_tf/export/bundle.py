@@ -4,17 +4,19 @@ import dataclasses
 import pathlib
 import shutil
 
+import tensorflow as tf
+
 from tickets_tf.training import checkpoints
 from tickets_tf import data
 from tickets_tf import environment
 from tickets_tf import files
-from tickets_tf.pruning import masks
 from tickets_tf import models
 from tickets_tf.runs import records
 from tickets_tf import seeds
 from tickets_tf.runs import settings as settings_lib
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning.mask import load_mask
 from tickets_tf.export import card
 from tickets_tf.export import compact
 from tickets_tf.export import fold
@@ -133,7 +135,7 @@ def _network(folder, record, dataset, options):
   checkpoints.load_weights(network, folder / 'final.weights.h5')
   if not options.compact:
     return fold.fold_batch_norm(network), None
-  smaller = compact.compact(network, masks.load(folder / 'mask.npz'))
+  smaller = compact.compact(network, load_mask(folder / 'mask.npz'))
   return fold.fold_batch_norm(smaller), compact.compaction(network, smaller)
 
 
@@ -159,7 +161,7 @@ def _bundle(write_saved_model, dataset, output, options, say):
         'tolerance': options.tolerance,
         'test_examples': len(dataset.test),
         'limit_bytes': _limit(ticket.description),
-        'environment': environment.describe(),
+        'environment': environment.describe([device.name for device in tf.config.list_logical_devices()]),
     }
     files.write_text(temporary / lite.LABELS, '\n'.join(ticket.class_names) + '\n')
     files.write_text(temporary / 'README.md', card.model_card(ticket.description, report))

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tickets_tf.pruning.masks import Mask
+from tickets_tf.pruning.mask import Mask
 from tickets_tf.models import elementwise
 from tickets_tf.models.prunable import prunable_kernels
 

@@ -12,7 +12,7 @@ import numbers
 from absl import logging
 import numpy as np
 
-from tickets_tf.pruning import masks
+from tickets_tf.pruning import selection
 from tickets_tf import registry
 from tickets_tf import seeds
 from tickets_tf.errors import UsageError
@@ -87,7 +87,7 @@ def _checked(name, counts, kernels, keep):
   if len(counts) != len(kernels):
     raise UsageError(f'allocation {name!r} returned {len(counts)} counts; {expected}')
   for kernel, count in zip(kernels, counts):
-    if not masks.is_count(count, kernel.size):
+    if not selection.is_count(count, kernel.size):
       raise UsageError(f'allocation {name!r} returned {count!r} for {kernel.name!r} of size {kernel.size}; {expected}')
   if sum(counts) != keep:
     raise UsageError(f'allocation {name!r} returned {sum(counts)} weights in total; {expected}')
@@ -98,7 +98,7 @@ def global_threshold(kernels, keep, scores=None, rng=None):
   """Keeps the highest scores over the whole network; layers may come out empty.
 
   Equal scores at the threshold are drawn by lot over the whole network: each layer's share of the lots follows the
-  multivariate hypergeometric law, and `masks.select` then draws within the layers.
+  multivariate hypergeometric law, and `selection.select` then draws within the layers.
 
   Args:
     kernels: sequence of `Kernel`.
@@ -156,7 +156,7 @@ def _checked_scores(kernels, scores):
   if scores is None or len(scores) != len(kernels):
     found = 'none' if scores is None else len(scores)
     raise UsageError(f'a global allocation needs one array of scores per kernel: {len(kernels)}, not {found}')
-  scores = masks.check_scores(scores, [kernel.name for kernel in kernels])
+  scores = selection.check_scores(scores, [kernel.name for kernel in kernels])
   for kernel, layer in zip(kernels, scores):
     if layer.shape != tuple(kernel.shape):
       raise UsageError(f'scores of {kernel.name}: expected shape {tuple(kernel.shape)}, found {layer.shape}')

@@ -10,7 +10,7 @@ from typing import Callable
 
 import numpy as np
 
-from tickets_tf.pruning import masks
+from tickets_tf.pruning import selection
 
 _GROUP = 4
 
@@ -64,8 +64,8 @@ def _two_of_four(scores, count, rng):
   first = _ungrouped(first, scores.shape)
   room = np.count_nonzero(first)
   kept = np.zeros(scores.shape, dtype=bool)
-  kept[first] = masks.highest(scores[first], min(count, room), rng)
-  kept[~first] = masks.highest(scores[~first], max(count - room, 0), rng)
+  kept[first] = selection.highest(scores[first], min(count, room), rng)
+  kept[~first] = selection.highest(scores[~first], max(count - room, 0), rng)
   return kept
 
 
@@ -85,6 +85,6 @@ def _ungrouped(groups, shape):
   return np.moveaxis(columns, -1, -2)
 
 
-UNSTRUCTURED = Pattern(masks.highest, lambda mask: True)
+UNSTRUCTURED = Pattern(selection.highest, lambda mask: True)
 BLOCKS_OF_FOUR = Pattern(_blocks, _whole_blocks)
 TWO_OF_FOUR = Pattern(_two_of_four, _at_most_two)

@@ -1,9 +1,13 @@
 """Pruning rules: each is one row of four choices, see section 'A ticket is four choices' of docs/architecture.md."""
 
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
+from typing import Any
 
+from tickets_tf import registry
 from tickets_tf.errors import UsageError
-from tickets_tf.registry import Registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +25,8 @@ class Rule:
     given: whether the mask comes from a file and nothing is scored.
     source: where the rule comes from.
   """
-  score: str = 'random'
-  allocation: str = 'global'
+  score: str | Callable[..., Any] = 'random'
+  allocation: str | Callable[..., Any] = 'global'
   scored_at: str = 'init'
   rewound_to: str = 'init'
   rounds: int = 1
@@ -31,7 +35,44 @@ class Rule:
   source: str = ''
 
 
-RULES = Registry('pruner', {
+class RuleRegistry(registry.Registry):
+  """The table of rules, in which the name of a score is a rule too: global allocation, scored at initialisation."""
+
+  def __init__(self, kind: str, entries: Mapping[str, Rule]) -> None:
+    super().__init__(kind, entries)
+
+  def names(self) -> list[str]:
+    """Returns the names of the rules, and of the scores that have no rule of their name."""
+    rules = super().names()
+    return rules + [name for name in registry.SCORES.names() if name not in rules]
+
+  def get(self, name: str) -> Rule:
+    """Returns the rule called `name`: a row of the table, or a score as a rule.
+
+    Args:
+      name: a known name of a rule or score, or `package.module:name` of a `Rule` or score function.
+
+    Raises:
+      UsageError: if nothing of that name can be had.
+    """
+    self.check(name)
+    entry = name if name not in self._entries and ':' not in name else super().get(name)
+    return entry if isinstance(entry, Rule) else Rule(score=name, source="a score of the user's own")
+
+  def takes_a_mask(self, name: str) -> bool:
+    """Returns whether a row of the table leaves the mask to a file; imports nothing."""
+    entry = self._entries.get(name)
+    return isinstance(entry, Rule) and entry.given
+
+  def own_code(self, name: str) -> list[object]:
+    """As for any table, with the score and the allocation of the rule."""
+    rule = self.get(name)
+    parts = [(registry.SCORES, rule.score), (registry.ALLOCATIONS, rule.allocation)]
+    found = super().own_code(name) if name in self._entries or ':' in name else []
+    return found + [code for table, part in parts for code in (table.own_code(part) if isinstance(part, str) else [part])]
+
+
+RULES = RuleRegistry('pruner', {
     'random': Rule('random', 'smart', source='random tickets, Su et al. 2020'),
     'magnitude': Rule('magnitude', 'global'),
     'snip': Rule('snip', 'global', source='Lee et al. 2019'),
@@ -49,26 +90,20 @@ RULES = Registry('pruner', {
 })
 
 
-def resolve(pruner, **choices):
+def resolve(pruner: str, **choices: Any) -> Rule:
   """Returns the rule that a name and changes of its choices ask for.
 
   Args:
-    pruner: a rule's name, or `package.module:name` of a score function or `Rule` of one's own.
+    pruner: a name in `RULES` or `registry.SCORES`, or `package.module:name` of a score function or `Rule` of one's own.
     **choices: attributes of `Rule` to replace; empty and zero ones keep the rule's.
-
-  Returns:
-    A `Rule`.
 
   Raises:
     UsageError: for a name that is not known.
   """
-  rule = RULES.get(pruner)
-  if not isinstance(rule, Rule):
-    rule = Rule(score=pruner, source='a score of the user\'s own')
-  return dataclasses.replace(rule, **{name: value for name, value in choices.items() if value})
+  return dataclasses.replace(RULES.get(pruner), **{name: value for name, value in choices.items() if value})
 
 
-def round_ratios(ratio, rounds):
+def round_ratios(ratio: float, rounds: int) -> list[float]:
   """Returns the pruning ratio after each round; the density falls geometrically.
 
   After round r of R the density is (1 - ratio)^(r / R) (Tanaka et al. 2020, section 6).
@@ -83,7 +118,7 @@ def round_ratios(ratio, rounds):
   return [1 - (1 - ratio)**(number / rounds) for number in range(1, rounds)] + [ratio]
 
 
-def check_epoch(flag, value, words, epochs):
+def check_epoch(flag: str, value: str, words: Sequence[str], epochs: int) -> None:
   """Checks a choice of weights.
 
   Args:
@@ -93,7 +128,7 @@ def check_epoch(flag, value, words, epochs):
     epochs: epochs of training, the largest number that is allowed.
 
   Raises:
-    UsageError: where the value is neither one of the words nor a number of epochs.
+    UsageError: if the value is neither one of the words nor a number of epochs.
   """
   if value not in words and not (value.isdecimal() and int(value) <= epochs):
     expected = ' or '.join([*words, f'a number of epochs up to {epochs}'])

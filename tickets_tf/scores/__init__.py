@@ -9,7 +9,7 @@ import inspect
 
 import numpy as np
 
-from tickets_tf.pruning import masks
+from tickets_tf.pruning import selection
 from tickets_tf import registry
 from tickets_tf import seeds
 from tickets_tf.errors import UsageError
@@ -84,4 +84,4 @@ def _checked(name, scores, kernels):
   for kernel, each in zip(kernels, scores):
     if each.shape != kernel.shape:
       raise UsageError(f'score {name!r}: array of shape {each.shape} for {kernel.name}; expected {kernel.shape}')
-  return masks.check_scores(scores, [kernel.name for kernel in kernels])
+  return selection.check_scores(scores, [kernel.name for kernel in kernels])

@@ -14,7 +14,7 @@ from tensorflow_model_optimization.python.core.sparsity.keras import pruning_wra
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
-from tickets_tf.pruning.masks import Mask
+from tickets_tf.pruning.mask import Mask
 from tickets_tf.models import prunable_kernels
 from tickets_tf.sparse.schedule import TicketSchedule
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from tickets_tf.pruning import masks
 from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.pruning.kernels import Kernel
-from tickets_tf.pruning.masks import Mask, select
+from tickets_tf.pruning.mask import Mask, load_mask
 
 KERNELS = [Kernel('first', (3, 3, 1, 2), 'conv'), Kernel('body/second', (2, 3), 'dense'),
            Kernel('file', (4,), 'dense', classifier=True)]
@@ -143,7 +142,7 @@ def test_from_arrays_fits_arrays_to_kernels(mask):
 def test_comes_back_from_its_file(mask, tmp_path, name):
   for each in (mask, Mask({'ü/kernel:0': [1, 0], 'self': [[[1]]]})):
     each.save(tmp_path / name)
-    loaded = masks.load(str(tmp_path / name))
+    loaded = load_mask(str(tmp_path / name))
     assert loaded == each and loaded.names == each.names
     assert not any(array.flags.writeable for array in loaded.arrays)
   assert os.listdir(tmp_path) == [name]
@@ -154,7 +153,7 @@ def test_the_same_mask_makes_the_same_bytes(mask, tmp_path, name):
   mask.save(tmp_path / name)
   (tmp_path / 'again').mkdir()
   # In another process, where sets and maps have other orders.
-  script = 'import sys; from tickets_tf.pruning import masks; masks.load(sys.argv[1]).save(sys.argv[2])'
+  script = 'import sys; from tickets_tf.pruning.mask import load_mask; load_mask(sys.argv[1]).save(sys.argv[2])'
   for _ in range(3):
     subprocess.run([sys.executable, '-c', script, tmp_path / name, tmp_path / 'again' / name], check=True)
     assert (tmp_path / 'again' / name).read_bytes() == (tmp_path / name).read_bytes()
@@ -173,7 +172,7 @@ def test_safetensors_in_the_layout_of_torch(mask, tmp_path):
   assert np.array_equal(arrays['first'], mask['first'].transpose(3, 2, 0, 1))
   assert np.array_equal(arrays['body/second'], mask['body/second'].T)
   assert np.array_equal(arrays['file'], mask['file'])
-  assert masks.load(tmp_path / 'mask.safetensors') == mask
+  assert load_mask(tmp_path / 'mask.safetensors') == mask
   with pytest.raises(UsageError, match="layout 'torch': expected keras"):
     mask.save(tmp_path / 'mask.npz', layout='torch')
   with pytest.raises(UsageError, match="layout 'auto': expected keras or torch"):
@@ -200,7 +199,7 @@ def test_failed_save_leaves_the_earlier_file_and_no_other(mask, tmp_path, monkey
       Mask.dense(KERNELS).save(tmp_path / 'mask.npz')
   assert not isinstance(caught.value, UsageError)
   assert os.listdir(tmp_path) == ['mask.npz']
-  assert masks.load(tmp_path / 'mask.npz') == mask
+  assert load_mask(tmp_path / 'mask.npz') == mask
 
 
 def test_interrupted_save_leaves_no_file(mask, tmp_path, monkeypatch):
@@ -237,7 +236,7 @@ def test_save_says_what_is_wrong_with_the_path(mask, tmp_path):
 def test_load_refuses_what_is_no_mask_file(mask, tmp_path):
   def load(name, message):
     with pytest.raises(UsageError, match=rf'{name}.*{message}'):
-      masks.load(tmp_path / name)
+      load_mask(tmp_path / name)
 
   load('missing.npz', 'no such file')
   load('mask.txt', 'must end in')
@@ -269,10 +268,10 @@ def test_load_never_unpickles(mask, tmp_path):
   for key in entries:
     np.savez(tmp_path / 'evil.npz', **{**entries, key: np.array([Payload()], dtype=object)})
     with pytest.raises(UsageError, match=r'evil\.npz'):
-      masks.load(tmp_path / 'evil.npz')
+      load_mask(tmp_path / 'evil.npz')
   (tmp_path / 'evil.npz').write_bytes(pickle.dumps(Payload()))
   with pytest.raises(UsageError, match=r'evil\.npz'):
-    masks.load(tmp_path / 'evil.npz')
+    load_mask(tmp_path / 'evil.npz')
   assert not Payload.loaded
   pickle.loads(pickle.dumps(Payload()))
   assert Payload.loaded  # The payload would have shown.
@@ -285,7 +284,7 @@ def test_load_refuses_every_truncated_file(mask, tmp_path, suffix):
   for length in range(0, len(whole), 7):
     (tmp_path / f'cut{suffix}').write_bytes(whole[:length])
     with pytest.raises(UsageError, match=rf'cut\{suffix}'):
-      masks.load(tmp_path / f'cut{suffix}')
+      load_mask(tmp_path / f'cut{suffix}')
 
 
 @pytest.mark.parametrize('suffix', ['.npz', '.safetensors'])
@@ -298,7 +297,7 @@ def test_load_never_returns_another_mask_from_a_damaged_file(mask, tmp_path, suf
     damaged[position] ^= 0x10
     (tmp_path / f'damaged{suffix}').write_bytes(damaged)
     try:
-      assert masks.load(tmp_path / f'damaged{suffix}') == mask  # Some bytes, such as dates, mean nothing.
+      assert load_mask(tmp_path / f'damaged{suffix}') == mask  # Some bytes, such as dates, mean nothing.
     except UsageError as error:
       assert f'damaged{suffix}' in str(error)
       refused += 1
@@ -316,91 +315,4 @@ def test_load_refuses_contents_that_do_not_agree(mask, tmp_path, change):
   with np.load(tmp_path / 'mask.npz', allow_pickle=False) as stored:
     np.savez(tmp_path / 'changed.npz', **{**stored, **change})
   with pytest.raises(UsageError, match=r'changed\.npz'):
-    masks.load(tmp_path / 'changed.npz')
-
-
-def test_select_keeps_the_highest_of_each_layer():
-  scores = [np.array([[0.1, -5, 3], [2, 0, -0.5]], np.float32), np.array([5, 1, 4, 2, 3])]
-  first, second = select(scores, [2, np.uint8(3)], rng())
-  assert first.dtype == second.dtype == bool
-  assert first.tolist() == [[False, False, True], [True, False, False]]
-  assert second.tolist() == [True, False, True, False, True]
-
-
-@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64, np.int32, bool])
-def test_select_agrees_with_sorting_and_counts_are_exact_whatever_the_ties(dtype):
-  draw = rng(1)
-  for trial in range(200):
-    shape = tuple(draw.integers(1, 6, draw.integers(1, 4)))
-    layer = (draw.integers(-3, 4, shape) if trial % 2 else draw.standard_normal(shape)).astype(dtype)
-    count = int(draw.integers(0, layer.size + 1))
-    kept, = select([layer], [count], draw)
-    assert kept.shape == layer.shape and kept.sum() == count
-    assert np.sort(layer[kept]).tolist() == np.sort(layer, axis=None)[layer.size - count:].tolist()
-
-
-def test_select_takes_counts_of_any_integer_type():
-  assert [layer.sum() for layer in select([np.arange(300)] * 2, np.array([3, 200], np.uint8), rng())] == [3, 200]
-
-
-def test_select_takes_layers_in_any_memory_order():
-  layer = rng(2).random((6, 8))
-  for view in (layer.T, layer[::2, ::-1], np.asfortranarray(layer)):
-    kept, = select([view], [5], rng())
-    assert view[kept].min() > view[~kept].max() and kept.sum() == 5
-
-
-def test_select_draws_ties_evenly_and_not_by_position():
-  hits = sum(select([np.zeros((5, 10))], [10], rng(seed))[0].astype(int) for seed in range(100)).ravel()
-  # 50 places, each kept 10 times in 50: 49 degrees of freedom, standard deviation 9.9.
-  statistic = ((hits - 20)**2 / 16).sum() * 49 / 50
-  assert 49 - 3.5 * 9.9 < statistic < 49 + 5 * 9.9
-
-
-def test_select_draws_only_among_the_tied():
-  layer = np.array([3, 1, 2, 1, 2, 2, 3.0])
-  hits = sum(select([layer], [4], rng(seed))[0].astype(int) for seed in range(300))
-  assert hits[[0, 6]].tolist() == [300, 300] and hits[[1, 3]].tolist() == [0, 0]
-  assert np.all(np.abs(hits[[2, 4, 5]] - 200) < 5 * np.sqrt(300 * 2 / 9))
-
-
-def test_select_repeats_with_the_seed():
-  scores = [np.zeros(200), np.ones(100)]
-  one, two, other = (select(scores, [50, 20], rng(seed)) for seed in (3, 3, 4))
-  assert all(map(np.array_equal, one, two))
-  assert not any(map(np.array_equal, one, other))
-  assert not np.array_equal(one[0][:100], one[1])
-
-
-def test_select_leaves_the_scores_alone():
-  scores = rng().random(50)
-  before = scores.copy()
-  select([scores], [10], rng())
-  assert np.array_equal(scores, before)
-
-
-@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
-def test_scores_that_are_not_finite_are_an_error_that_names_the_layer(bad):
-  scores = [np.ones((2, 2)), np.ones((2, 3), np.float32)]
-  scores[1][1, 1] = bad
-  for count in (0, 2, 6):
-    with pytest.raises(TicketsError, match='scores of second: 1 of 6 are NaN or infinite') as caught:
-      select(scores, [1, count], rng(), names=['first', 'second'])
-    assert not isinstance(caught.value, UsageError)
-  with pytest.raises(TicketsError, match='scores of layer 2'):
-    select(scores, [1, 1], rng())
-
-
-@pytest.mark.parametrize('counts, message', [
-    ([1, 4], 'count of b: 4; expected an integer from 0 to 3'), ([-1, 2], 'count of a: -1'),
-    ([1, 1.0], r'count of b: 1\.0'), ([1, None], 'count of b: None'), ([1], '1 counts for the scores of 2 layers')])
-def test_select_refuses_impossible_counts(counts, message):
-  with pytest.raises(UsageError, match=message):
-    select([np.ones(2), np.ones(3)], counts, rng(), names=['a', 'b'])
-
-
-def test_select_refuses_scores_it_cannot_compare():
-  with pytest.raises(UsageError, match='scores of layer 1: .* dtype complex128'):
-    select([np.ones(2) * 1j], [1], rng())
-  with pytest.raises(UsageError, match='1 names for the scores of 2 layers'):
-    select([np.ones(2), np.ones(2)], [1, 1], rng(), names=['a'])
+    load_mask(tmp_path / 'changed.npz')
