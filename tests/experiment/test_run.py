@@ -218,8 +218,8 @@ def test_what_is_on_a_path_is_in_the_record(unbroken):
   settings, record = unbroken
   mask = load_mask(settings.folder() / 'mask.npz')
   expected = tickets_tf.models.collapse(tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=4), mask)
-  assert record['collapse'] == expected
-  assert expected['connected'] and 0.8 <= expected['effective_sparsity'] < 1
+  assert record['collapse'] == dataclasses.asdict(expected)
+  assert expected.connected and 0.8 <= expected.effective_sparsity < 1
 
 
 def test_a_collapsed_ticket_is_trained_or_refused(tmp_path, monkeypatch):

@@ -101,7 +101,7 @@ def test_initial_weights_have_the_deviations_of_the_reference():
 def test_multiply_accumulates_by_hand(small_model):
   kernels = models.prunable_kernels(small_model)
   macs = dict(zip((kernel.name for kernel in kernels),
-                  models.multiply_accumulates(kernels, [kernel.size for kernel in kernels])))
+                  models.multiply_accumulates(kernels, [kernel.size for kernel in kernels]), strict=True))
   assert macs['conv1'] == 8 * 8 * 3 * 3 * 3 * 4
   assert macs['stage2_block1_conv1'] == 4 * 4 * 3 * 3 * 4 * 8
   assert macs['stage2_block1_shortcut'] == 4 * 4 * 4 * 8

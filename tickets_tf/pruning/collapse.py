@@ -16,12 +16,12 @@ class Collapse:
     unreachable_units: for every kernel, how many of its outputs (channels of a convolution, units of a dense layer) lie
       on no path from an input to an output.
     effective_kept: number of kept weights on such a path.
-    effective_sparsity: share of all prunable weights that are on no path or removed, in [0, 1].
+    effective_sparsity: share of all prunable weights that are on no such path, the removed ones included; in [0, 1].
     opaque_layers: names of the layers of an unknown kind; each of their outputs was taken to depend on all inputs.
   """
   empty_layers: list[str]
-  connected: bool | None = None
-  unreachable_units: dict[str, int] | None = None
-  effective_kept: int | None = None
-  effective_sparsity: float | None = None
-  opaque_layers: list[str] | None = None
+  connected: bool | None
+  unreachable_units: dict[str, int] | None
+  effective_kept: int | None
+  effective_sparsity: float | None
+  opaque_layers: list[str] | None
