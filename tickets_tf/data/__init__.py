@@ -17,12 +17,14 @@ from tickets_tf.data.scoring_batch import scoring_batches
 from tickets_tf.data.scoring_batch import scoring_images
 from tickets_tf.data.sources import Dataset
 from tickets_tf.data.sources import Examples
+from tickets_tf.data.sources import Loader
 from tickets_tf.data.sources import load_dataset
 
 __all__ = [
     'IMAGE_SUFFIXES',
     'Dataset',
     'Examples',
+    'Loader',
     'Pipeline',
     'load_dataset',
     'load_image',

@@ -12,11 +12,11 @@ from tickets_tf.data.sources import Examples
 _TEST_EXAMPLES = 360
 
 
-def load(data_dir=None, image_size=0):
+def load(data_dir: str | None = None, image_size: int = 0) -> Dataset:
   """Loads the digits, 1437 to train and 360 to test, a fixed split with the same share of every class.
 
   Args:
-    data_dir: not needed; the images are part of scikit-learn.
+    data_dir: not used; the images are part of scikit-learn.
     image_size: height and width in pixels; 0 keeps the 8x8.
 
   Returns:
@@ -37,5 +37,5 @@ def load(data_dir=None, image_size=0):
       class_names=tuple(str(name) for name in digits.target_names),
       mean=mean,
       std=std,
-      augmentation='crop',  # a flipped digit is another sign
+      augmentation='crop',  # a digit that is flipped is no longer that digit
       crop_padding=image_tools.padding_for(train.images.shape[1:]))

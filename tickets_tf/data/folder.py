@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -12,20 +13,21 @@ from tickets_tf.data.sources import Examples
 from tickets_tf.errors import UsageError
 
 
-def load(data_dir=None, image_size=0):
+def load(data_dir: str | None = None, image_size: int = 0) -> Dataset:
   """Loads a tree of images.
 
   Args:
     data_dir: the folder that holds train/CLASS and test/CLASS.
-    image_size: height and width in pixels; 0 takes those of the first training image. Others are resized.
+    image_size: height and width in pixels; 0: those of the first training image. Images of another size
+      are resized.
 
   Returns:
-    A `Dataset` with the classes in sorted order and the examples sorted by path; gray or colour as the first
-    training image is.
+    A `Dataset` with the classes in sorted order and the examples sorted by path. If the first training image is gray,
+    all are made gray, else all are made colour.
 
   Raises:
-    UsageError: where the tree is not of that form or the images do not fit into memory.
-    TicketsError: where an image cannot be read; it names the file.
+    UsageError: if the tree is not of that form or the images do not fit into memory.
+    TicketsError: if an image cannot be read; it names the file.
   """
   if not data_dir:
     raise UsageError('--dataset=folder needs --data_dir, the folder that holds train/CLASS and test/CLASS')
@@ -50,8 +52,8 @@ def load(data_dir=None, image_size=0):
       crop_padding=image_tools.padding_for(shape))
 
 
-def _check_tree(root):
-  """Returns the sorted class names; a missing folder or a class that is not in both parts is a UsageError."""
+def _check_tree(root: pathlib.Path) -> list[str]:
+  """Returns the sorted class names; UsageError if a folder is missing or a class is not in both parts."""
   if not root.is_dir():
     raise UsageError(f'--data_dir={root}: no such folder')
   classes = {}
@@ -69,8 +71,10 @@ def _check_tree(root):
   return sorted(classes['train'])
 
 
-def _image_files(builder, root, split, class_names):
-  """Returns the split's files sorted by path; ImageFolder shuffles them."""
+def _image_files(builder: tfds.folder_dataset.ImageFolder, root: pathlib.Path, split: str,
+                 class_names: Iterable[str]) -> list[str]:
+  """Returns the split's files sorted by path, because ImageFolder shuffles them."""
+  files: list[str] = []
   empty = set(class_names)
   if builder.info.splits[split].num_examples:
     dataset = builder.as_dataset(split=split, decoders={'image': tfds.decode.SkipDecoding()})

@@ -1,50 +1,56 @@
 """Batches of training images as a pure function of the step.
 
-Nothing is kept between steps: a run that goes on at step 1000 sees what one that never stopped would have seen, and
-each replica can compute its own share of a batch. What is random is drawn on the host, a few numbers per image; of it
-and of the images in its memory a device makes the batch within its training step.
+Nothing is kept between steps. So a run that resumes at step 1000 sees the same batches as one that never stopped, and
+each replica can compute its own share of a batch. The host draws the random numbers, a few per image. A device makes
+the batch from them and from the images in its memory, within its training step.
 """
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tickets_tf import seeds
 from tickets_tf.data.sources import AUGMENTATIONS
+from tickets_tf.data.sources import Examples
 from tickets_tf.errors import UsageError
 
-# TensorFlow's own index_shuffle takes 4 rounds of its cipher. With those, the batches of a data set that is sorted by
-# class held the classes about 10% too evenly (variance of the counts); with 8 they are as random as NumPy's.
+# TensorFlow's own index_shuffle uses 4 rounds of its cipher. With 4, the classes of a data set that is sorted by class
+# were spread about 10% too evenly over the batches (variance of the counts). With 8, they are as random as NumPy's.
 _SHUFFLE_ROUNDS = 8
+
+# A step's random numbers: 'index', and 'offset' and 'flip' if images are augmented so. See `Pipeline.draw`.
+Drawn = dict[str, tf.Tensor]
 
 
 class Pipeline:
   """Shuffled, augmented, normalised batches of a fixed size.
 
-  Every epoch is its own permutation of the examples, cut into whole batches; the few left over are others each epoch.
+  Every epoch is a permutation of its own, cut into whole batches. The few examples left over differ between epochs.
 
   Args:
     examples: the training `Examples`.
-    batch_size: examples per step, over all replicas; lowered to the number of examples where there are fewer.
+    batch_size: examples per step, over all replicas; at most the number of examples is used.
     seed: the run's seed.
     augmentation: `'crop_flip'`, `'crop'` or `'none'`.
     crop_padding: pixels of zeros around an image before the random crop.
     mean: per channel, of images scaled to [0, 1].
-    std: likewise.
+    std: per channel, of images scaled to [0, 1].
 
   Attributes:
     batch_size: examples per step.
     steps_per_epoch: whole batches in an epoch, at least 1.
     examples: the training `Examples`.
-    mean: per channel.
-    std: likewise.
+    mean: per channel, of images scaled to [0, 1].
+    std: per channel, of images scaled to [0, 1].
 
   Raises:
     UsageError: for a batch size below 1, an unknown augmentation or a negative padding.
   """
 
-  def __init__(self, examples, batch_size, seed, augmentation, crop_padding, mean, std):
+  def __init__(self, examples: Examples, batch_size: int, seed: int, augmentation: str, crop_padding: int,
+               mean: Sequence[float], std: Sequence[float]) -> None:
     if batch_size < 1:
       raise UsageError(f'--batch_size={batch_size}: must be at least 1')
     if augmentation not in AUGMENTATIONS:
@@ -59,15 +65,15 @@ class Pipeline:
     self.mean, self.std = mean, std
     self.examples = examples
 
-  def draw(self, step, part=0, parts=1):
-    """Returns what is random in one step's batch, or in a share of it: a few numbers per image.
+  def draw(self, step: int | tf.Tensor, part: int | tf.Tensor = 0, parts: int = 1) -> Drawn:
+    """Returns the random numbers of one step's batch, or of a share of it: a few per image.
 
-    TensorFlow shuffles on the CPU alone; whatever device the batch is made on by `assemble` gets these numbers.
+    TensorFlow can shuffle only on the CPU, so they are drawn there. `assemble` then makes the batch on any device.
 
     Args:
-      step: integer or integer tensor, counted from 0 over all epochs.
-      part: which share, integer or integer tensor in [0, parts).
-      parts: how many equal shares the batch is cut into; a Python integer.
+      step: counted from 0 over all epochs.
+      part: which share, in [0, parts).
+      parts: how many equal shares the batch is cut into.
 
     Returns:
       A dictionary of int64 tensors: `index` [batch_size / parts] of the examples; with crops, `offset`
@@ -75,7 +81,7 @@ class Pipeline:
       the other, are the whole batch.
 
     Raises:
-      UsageError: where the batch size is not a multiple of `parts`.
+      UsageError: if the batch size is not a multiple of `parts`.
     """
     share = self._share(parts)
     step = tf.cast(step, tf.int64)
@@ -87,18 +93,19 @@ class Pipeline:
       drawn['flip'] = self._random('flip', step, rows, [1], 2)[:, 0]
     return drawn
 
-  def assemble(self, images, labels, drawn):
-    """Makes a batch of what was drawn; graph code for any device, and for XLA.
+  def assemble(self, images: tf.Tensor | tf.Variable, labels: tf.Tensor | tf.Variable,
+               drawn: Drawn) -> tuple[tf.Tensor, tf.Tensor]:
+    """Makes a batch from drawn numbers; graph code for any device, and for XLA.
 
     Args:
-      images: uint8 tensor or variable [N, height, width, channels], all that there are.
-      labels: integer tensor or variable [N].
-      drawn: what `draw` returns; without `offset` and `flip` images stay as they are.
+      images: uint8 [N, height, width, channels], all images of the data set.
+      labels: integers [N].
+      drawn: what `draw` returns; without `offset` images are not cropped, and without `flip` not flipped.
 
     Returns:
       (float32 [n, height, width, channels] normalised, labels [n]).
     """
-    # At once in floating point: GPUs gather and pad it, but not bytes of a tensor.
+    # Converted to floating point first, because GPUs can gather and pad float tensors, but not uint8 tensors.
     batch = tf.cast(tf.gather(images, drawn['index']), tf.float32)
     if 'offset' in drawn:
       batch = self._crop(batch, drawn['offset'])
@@ -106,12 +113,13 @@ class Pipeline:
       batch = tf.where(drawn['flip'][:, None, None, None] == 1, tf.reverse(batch, [2]), batch)
     return normalise(batch, self.mean, self.std), tf.gather(labels, drawn['index'])
 
-  def batch(self, step, part=0, parts=1):
-    """Returns the batch of `draw`'s arguments, as `assemble` makes it, on the device of the caller."""
+  def batch(self, step: int | tf.Tensor, part: int | tf.Tensor = 0, parts: int = 1) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the images and labels of a step, made on the caller's device; arguments and errors as `draw`."""
     return self.assemble(self._images, self._labels, self.draw(step, part, parts))
 
-  def draws(self, first_step, last_step, parts=1, first_part=0, local_parts=None):
-    """Returns what is random in the batches of a range of steps.
+  def draws(self, first_step: int, last_step: int, parts: int = 1, first_part: int = 0,
+            local_parts: int | None = None) -> tf.data.Dataset:
+    """Returns the random numbers of the batches of a range of steps.
 
     Args:
       first_step: the first step.
@@ -121,45 +129,46 @@ class Pipeline:
       local_parts: how many shares this worker computes; None: all from `first_part` on.
 
     Returns:
-      A `tf.data.Dataset` of what `draw` returns. Element k is share `first_part + k % local_parts` of step
+      A data set whose elements are what `draw` returns. Element k is share `first_part + k % local_parts` of step
       `first_step + k // local_parts`: the shares of one step follow each other, one per replica.
 
     Raises:
-      UsageError: where the batch size is not a multiple of `parts`.
+      UsageError: if the batch size is not a multiple of `parts`.
     """
-    self._share(parts)  # says no here rather than while tf.data traces
+    self._share(parts)  # Raises the error here, before tf.data traces `element`.
     local = parts - first_part if local_parts is None else local_parts
 
-    def element(k):
+    def element(k: tf.Tensor) -> Drawn:
       return self.draw(k // local, first_part + k % local, parts)
 
     with tf.device('CPU:0'):
       steps = tf.data.Dataset.range(first_step * local, last_step * local)
       return steps.map(element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
-  def dataset(self, *steps_and_parts, **named):
-    """Returns the batches themselves, made on the CPU, as a `tf.data.Dataset`; arguments as `draws`."""
+  def dataset(self, first_step: int, last_step: int, parts: int = 1, first_part: int = 0,
+              local_parts: int | None = None) -> tf.data.Dataset:
+    """Returns the batches themselves, (images, labels) made on the CPU; arguments and errors as `draws`."""
     with tf.device('CPU:0'):
-      draws = self.draws(*steps_and_parts, **named)
+      draws = self.draws(first_step, last_step, parts, first_part, local_parts)
       return draws.map(lambda drawn: self.assemble(self._images, self._labels, drawn))
 
-  # Eager tensors: functions capture them by reference, while constants would be written into every graph.
+  # Eager tensors, which functions capture by reference. Constants would be copied into every graph.
   @functools.cached_property
-  def _images(self):
+  def _images(self) -> tf.Tensor:
     with tf.init_scope():
       return tf.convert_to_tensor(self.examples.images)
 
   @functools.cached_property
-  def _labels(self):
+  def _labels(self) -> tf.Tensor:
     with tf.init_scope():
       return tf.convert_to_tensor(self.examples.labels)
 
-  def _share(self, parts):
+  def _share(self, parts: int) -> int:
     if self.batch_size % parts:
       raise UsageError(f'--batch_size={self.batch_size}: cannot be cut into {parts} equal shares, one per replica')
     return self.batch_size // parts
 
-  def _indices(self, step, rows):
+  def _indices(self, step: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     epoch, step_of_epoch = step // self.steps_per_epoch, step % self.steps_per_epoch
     shuffle_seed = seeds.integer(self._seed, 'shuffle')
     return tf.raw_ops.RandomIndexShuffle(
@@ -168,27 +177,27 @@ class Pipeline:
         max_index=len(self.examples) - 1,
         rounds=_SHUFFLE_ROUNDS)
 
-  def _crop(self, images, offsets):
-    # Before normalisation: the border is black, as in the reference.
+  def _crop(self, images: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
+    # Before normalisation, so that the border is black, as in the reference.
     height, width = images.shape[1:3]
     images = tf.pad(images, [[0, 0], [self._padding] * 2, [self._padding] * 2, [0, 0]])
     for axis, size in ((1, height), (2, width)):
       images = tf.gather(images, offsets[:, axis - 1:axis] + tf.range(size, dtype=tf.int64), axis=axis, batch_dims=1)
     return images
 
-  def _random(self, purpose, step, rows, shape, below):
-    # Drawn for the whole batch whatever the share, so that the shares agree with the whole. The algorithm is named
-    # because the automatic choice depends on the device.
+  def _random(self, purpose: str, step: tf.Tensor, rows: tf.Tensor, shape: list[int], below: int) -> tf.Tensor:
+    # Always drawn for the whole batch, so that the shares agree with it. The algorithm is named because the automatic
+    # choice depends on the device.
     seed = tf.stack([tf.constant(seeds.integer(self._seed, 'augmentation', purpose), tf.int64), step])
     drawn = tf.random.stateless_uniform([self.batch_size, *shape], seed, minval=0, maxval=below, dtype=tf.int32,
                                         alg='philox')
     return tf.cast(tf.gather(drawn, rows), tf.int64)
 
 
-def normalise(images, mean, std):
-  """Returns float32 (images / 255 - mean) / std of uint8 images [..., channels]; graph code."""
-  # One factor and one summand, not divisions: graph optimisers turn those into products with the reciprocal, and the
-  # last bit would differ between a graph, tf.data and eager code.
-  mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
-  factor, summand = tf.constant(1 / (255 * std), tf.float32), tf.constant(-mean / std, tf.float32)
+def normalise(images: tf.Tensor, mean: Sequence[float], std: Sequence[float]) -> tf.Tensor:
+  """Returns float32 (images / 255 - mean) / std, of images [..., channels] with values from 0 to 255; graph code."""
+  # One factor and one summand instead of divisions. Graph optimisers turn divisions into products with the reciprocal,
+  # so the last bit would differ between a graph, tf.data and eager code.
+  means, stds = np.asarray(mean, np.float64), np.asarray(std, np.float64)
+  factor, summand = tf.constant(1 / (255 * stds), tf.float32), tf.constant(-means / stds, tf.float32)
   return tf.cast(images, tf.float32) * factor + summand

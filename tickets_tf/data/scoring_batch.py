@@ -1,15 +1,20 @@
 """The class-balanced batch of training images that a score sees."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tickets_tf import seeds
 from tickets_tf.data import subsets
 from tickets_tf.data.pipeline import normalise
+from tickets_tf.data.sources import Examples
 from tickets_tf.errors import UsageError
 
 
-def scoring_batches(examples, num_classes, samples_per_class, seed, class_names=None):
+def scoring_batches(examples: Examples, num_classes: int, samples_per_class: int, seed: int,
+                    class_names: Sequence[str] | None = None) -> npt.NDArray[np.int64]:
   """Draws the same number of examples of every class, without replacement.
 
   Args:
@@ -17,14 +22,14 @@ def scoring_batches(examples, num_classes, samples_per_class, seed, class_names=
     num_classes: number of classes.
     samples_per_class: examples to draw of each.
     seed: the run's seed.
-    class_names: names for the error message; the labels' numbers where None.
+    class_names: names for the error message; None: the labels' numbers.
 
   Returns:
-    int64 [num_classes * samples_per_class] indices into `examples`, the classes taking turns, so that any
-    `num_classes` in a row hold each class once and a cut after whole turns leaves balanced parts.
+    [num_classes * samples_per_class] indices into `examples`. The classes take turns: any `num_classes` in a row hold
+    each class once, so a cut after whole turns leaves balanced parts.
 
   Raises:
-    UsageError: where a class has too few examples.
+    UsageError: if `samples_per_class` is below 1 or a class has too few examples.
   """
   sizes = np.bincount(examples.labels, minlength=num_classes)
   if samples_per_class < 1:
@@ -37,17 +42,18 @@ def scoring_batches(examples, num_classes, samples_per_class, seed, class_names=
   return np.stack(drawn, axis=1).ravel()
 
 
-def scoring_images(examples, indices, mean, std):
+def scoring_images(examples: Examples, indices: npt.NDArray[np.int64], mean: Sequence[float],
+                   std: Sequence[float]) -> tuple[tf.Tensor, tf.Tensor]:
   """Returns the images at `indices` without augmentation, and their labels.
 
   Args:
     examples: the training `Examples`.
-    indices: int [M]; a part of what `scoring_batches` returned, where memory is short.
+    indices: [M], what `scoring_batches` returned, or a part of it if memory is short.
     mean: per channel, of images scaled to [0, 1].
-    std: likewise.
+    std: per channel, of images scaled to [0, 1].
 
   Returns:
-    (float32 [M, height, width, channels] normalised, int32 [M]), both tensors.
+    (float32 [M, height, width, channels] normalised, int32 [M]).
   """
   part = examples.take(indices)
   return normalise(part.images, mean, std), tf.constant(part.labels)

@@ -3,8 +3,11 @@
 import dataclasses
 import math
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tickets_tf import registry
 from tickets_tf import seeds
@@ -22,58 +25,62 @@ class Examples:
     images: uint8 [N, height, width, channels].
     labels: int32 [N].
   """
-  images: np.ndarray
-  labels: np.ndarray
+  images: npt.NDArray[np.uint8]
+  labels: npt.NDArray[np.int32]
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self.labels)
 
-  def take(self, indices):
-    """Returns the examples at `indices` (int [M], in that order, or a slice)."""
+  def take(self, indices: npt.NDArray[np.integer[Any]] | slice) -> 'Examples':
+    """Returns the examples at `indices` ([M], in that order) or in a slice."""
     return Examples(self.images[indices], self.labels[indices])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-  """A data set in memory. Making one checks it: a loader of a user's own gets a one-line UsageError.
+  """A data set in memory. It is checked when it is made, so that a user's own loader gets a one-line UsageError.
 
   Attributes:
     name: for messages and records.
     train: the training examples.
-    test: the test examples, images of the same shape.
+    test: the test examples, with images of the same shape.
     class_names: one string per label, in the order of the labels.
     mean: per channel, of images scaled to [0, 1].
     std: per channel, of images scaled to [0, 1].
-    augmentation: what suits these images: `'crop_flip'`, `'crop'` or `'none'`.
+    augmentation: the kind that suits these images: `'crop_flip'`, `'crop'` or `'none'`.
     crop_padding: pixels of zeros around an image before the random crop.
-    validation: examples held out of the training set, or None.
+    validation: examples held out of the training set; None if there are none.
+
+  Raises:
+    UsageError: if an attribute is not as described here; the message names it.
   """
   name: str
   train: Examples
   test: Examples
-  class_names: tuple
-  mean: tuple
-  std: tuple
+  class_names: tuple[str, ...]
+  mean: tuple[float, ...]
+  std: tuple[float, ...]
   augmentation: str
   crop_padding: int
   validation: Examples | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     problem = self._problem()
     if problem:
       raise UsageError(f'data set {self.name!r}: {problem}')
 
   @property
-  def image_shape(self):
+  def image_shape(self) -> tuple[int, int, int]:
     """(height, width, channels)."""
-    return tuple(self.train.images.shape[1:])
+    height, width, channels = self.train.images.shape[1:]
+    return height, width, channels
 
   @property
-  def num_classes(self):
+  def num_classes(self) -> int:
     """Number of classes."""
     return len(self.class_names)
 
-  def _problem(self):
+  def _problem(self) -> str | None:
     names = self.class_names
     if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
       return f'class_names must be at least 2 different strings, got {names!r}'
@@ -98,12 +105,12 @@ class Dataset:
       return f'crop_padding must be 0 or more pixels, got {self.crop_padding}'
     return None
 
-  def _examples_problem(self, examples):
+  def _examples_problem(self, examples: Examples) -> str | None:
     images, labels = examples.images, examples.labels
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
-      return f'images must be a uint8 NumPy array [N, height, width, channels], got {_describe(images)}'
+      return f'images must be a uint8 NumPy array [N, height, width, channels], got {_kind(images)}'
     if not isinstance(labels, np.ndarray) or labels.dtype != np.int32 or labels.shape != images.shape[:1]:
-      return f'labels must be an int32 NumPy array [{len(images)}], got {_describe(labels)}'
+      return f'labels must be an int32 NumPy array [{len(images)}], got {_kind(labels)}'
     if not labels.size:
       return 'has no examples'
     if images.shape[1:] != self.image_shape:
@@ -113,38 +120,41 @@ class Dataset:
     return None
 
 
-def load_dataset(name, data_dir=None, image_size=0, train_examples=0, validation_split=0.0):
+# Makes a data set. The arguments are its folder (None: the loader's own default) and the height and width of images in
+# pixels (0: the data set's own).
+Loader = Callable[[str | None, int], Dataset]
+
+
+def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, image_size: int = 0,
+                 train_examples: int = 0, validation_split: float = 0.0) -> Dataset:
   """Loads a data set and takes the parts of its training set that are asked for.
 
-  Both the validation examples and the subset are fixed: the same in every run, whatever its seed.
+  The validation examples and the subset are the same in every run, whatever its seed.
 
   Args:
-    name: a name in `tickets_tf.registry.DATASETS`, or `package.module:name` of a loader of one's own.
-    data_dir: where the data are or, for data sets that are downloaded, go. None: the data set's own default.
+    name: a name in `tickets_tf.registry.DATASETS`, or `package.module:name` of your own `Loader`.
+    data_dir: the folder that holds the data, or that a download goes to; None: the data set's own default.
     image_size: height and width in pixels that images are resized to; 0 keeps the data set's own.
-    train_examples: how many training examples to use, classes as equal as they can be; 0 uses all.
+    train_examples: how many training examples to use, the classes as equal as possible; 0 uses all.
     validation_split: share of every class's training examples to hold out, in [0, 1).
 
-  Returns:
-    A `Dataset`.
-
   Raises:
-    UsageError: for anything that cannot be had, on one line that names the flag.
-    TicketsError: for an image that cannot be read, naming its file.
+    UsageError: if an argument cannot be used; the message names the flag.
+    TicketsError: if an image cannot be read; it names the file.
   """
   if image_size < 0:
     raise UsageError(f'--image_size={image_size}: must be 0 (the data set\'s own) or a number of pixels')
-  loader = registry.DATASETS.get(name)
+  loader: Loader = registry.DATASETS.get(name)
   dataset = loader(os.path.expanduser(data_dir) if data_dir else None, image_size)
   if not isinstance(dataset, Dataset):
-    raise UsageError(f'data set {name!r}: the loader returned {_describe(dataset)}, not a tickets_tf.data.Dataset')
+    raise UsageError(f'data set {name!r}: the loader returned {_kind(dataset)}, not a tickets_tf.data.Dataset')
   if image_size and dataset.image_shape[:2] != (image_size, image_size):
     height, width, _ = dataset.image_shape
     raise UsageError(f'--image_size={image_size}: the loader of data set {name!r} gave images of {height}x{width}')
   return _take_subset(_hold_out(dataset, validation_split), train_examples)
 
 
-def _hold_out(dataset, validation_split):
+def _hold_out(dataset: Dataset, validation_split: float) -> Dataset:
   if not 0 <= validation_split < 1:
     raise UsageError(f'--validation_split={validation_split}: must be at least 0 and below 1')
   if not validation_split:
@@ -160,7 +170,7 @@ def _hold_out(dataset, validation_split):
   return dataclasses.replace(dataset, train=dataset.train.take(rest), validation=dataset.train.take(held_out))
 
 
-def _take_subset(dataset, train_examples):
+def _take_subset(dataset: Dataset, train_examples: int) -> Dataset:
   available = len(dataset.train)
   if not 0 <= train_examples <= available:
     rest = ' that are not held out' if dataset.validation is not None else ''
@@ -172,13 +182,14 @@ def _take_subset(dataset, train_examples):
   return dataclasses.replace(dataset, train=dataset.train.take(indices))
 
 
-def _indices(dataset, counts, total, purpose):
+def _indices(dataset: Dataset, share: Callable[[npt.NDArray[np.int64], int], npt.NDArray[np.int64]], total: int,
+             purpose: str) -> npt.NDArray[np.int64]:
   labels = dataset.train.labels
-  counts = counts(np.bincount(labels, minlength=dataset.num_classes), total)
-  # Seed 0 whatever the run's: what the runs of a comparison train on must not differ.
+  counts = share(np.bincount(labels, minlength=dataset.num_classes), total)
+  # Seed 0 instead of the run's: all runs of a comparison must train on the same examples.
   return np.sort(np.concatenate(subsets.draw(labels, counts, seeds.generator(0, purpose))))
 
 
-def _describe(value):
+def _kind(value: object) -> str:
   shape = f' {value.dtype} {list(value.shape)}' if hasattr(value, 'dtype') and hasattr(value, 'shape') else ''
   return f'{type(value).__name__}{shape}'

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 through TensorFlow Datasets: prepared data where there are, else a download."""
+"""CIFAR-10 and CIFAR-100 through TensorFlow Datasets: prepared data if there are any, else a download."""
 
 import pathlib
 
@@ -17,37 +17,39 @@ _SOURCES = ('https://www.cs.toronto.edu', 'https://storage.googleapis.com')  # t
 _CONNECTION_TIMEOUT = 5  # seconds
 
 
-def load_cifar10(data_dir=None, image_size=0):
+def load_cifar10(data_dir: str | None = None, image_size: int = 0) -> Dataset:
   """Loads CIFAR-10.
 
   Args:
-    data_dir: tfds' folder, with prepared data or to download to; None: tfds' default, ~/tensorflow_datasets.
+    data_dir: the folder of tfds that holds the prepared data, or that a download goes to; None: the default of tfds,
+      ~/tensorflow_datasets.
     image_size: height and width in pixels; 0 keeps the 32x32.
 
   Returns:
-    A `Dataset` of 50,000 and 10,000 colour images.
+    A `Dataset` of 50,000 colour images to train and 10,000 to test.
 
   Raises:
-    UsageError: where the data are not there and cannot be downloaded.
-    TicketsError: where the prepared data cannot be read.
+    UsageError: if there are no prepared data and they cannot be downloaded.
+    TicketsError: if the prepared data cannot be read.
   """
   return _load('cifar10', 'label', data_dir, image_size,
                mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010))
 
 
-def load_cifar100(data_dir=None, image_size=0):
+def load_cifar100(data_dir: str | None = None, image_size: int = 0) -> Dataset:
   """Loads CIFAR-100 with its 100 fine labels; arguments, result and errors as for `load_cifar10`."""
   return _load('cifar100', 'label', data_dir, image_size,
                mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761))
 
 
-def _load(name, label_key, data_dir, image_size, mean, std):
+def _load(name: str, label_key: str, data_dir: str | None, image_size: int, mean: tuple[float, ...],
+          std: tuple[float, ...]) -> Dataset:
   builder = _prepare(name, data_dir)
   try:
     train, test = (_read(builder, split, label_key, image_size) for split in ('train', 'test'))
   except tf.errors.OpError as error:
     raise TicketsError(f'data set {name!r}: the prepared data cannot be read ({_one_line(error)}); delete '
-                       f'{builder.data_dir} to have them prepared again') from error
+                       f'{builder.data_dir} to prepare them again') from error
   return Dataset(
       name=name,
       train=train,
@@ -59,23 +61,23 @@ def _load(name, label_key, data_dir, image_size, mean, std):
       crop_padding=image_tools.padding_for(train.images.shape[1:]))
 
 
-def _prepare(name, data_dir):
+def _prepare(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
   try:
     builder = tfds.builder(name, data_dir=data_dir)
     if not builder.is_prepared():
       _check_connection(builder)
     builder.download_and_prepare()
-  except Exception as error:  # tfds lets through whatever its downloader, archive reader or file system raise
+  except Exception as error:  # tfds passes on whatever its downloader, archive reader or file system raise
     raise UsageError(
         f'data set {name!r}: not prepared under --data_dir={data_dir or tfds.core.constants.DATA_DIR}, and it cannot '
-        f'be downloaded ({_one_line(error)}). Where there is a network, run python -c "import tensorflow_datasets; '
+        f'be downloaded ({_one_line(error)}). On a machine with a network, run python -c "import tensorflow_datasets; '
         f'tensorflow_datasets.load({name!r}, data_dir=\'DIR\')", copy DIR here and pass --data_dir=DIR; or use '
         'image files with --dataset=folder') from error
   return builder
 
 
-def _check_connection(builder):
-  # tfds' downloader tries for minutes, with pages of warnings, before it says that there is no network.
+def _check_connection(builder: tfds.core.DatasetBuilder) -> None:
+  # Without a network, the downloader of tfds tries for minutes, with pages of warnings, before it gives up.
   downloads = pathlib.Path(builder.data_dir).parents[1] / 'downloads'
   if any(downloads.rglob('*cifar*.tar.gz')):
     return
@@ -88,13 +90,13 @@ def _check_connection(builder):
   raise ConnectionError(f'no connection to {" or ".join(_SOURCES)}')
 
 
-def _read(builder, split, label_key, image_size):
-  # In blocks: batch_size=-1 asks for the number of examples, which a stand-in for tfds in a test may not know.
+def _read(builder: tfds.core.DatasetBuilder, split: str, label_key: str, image_size: int) -> Examples:
+  # In blocks, because batch_size=-1 needs the number of examples, which a test's replacement for tfds may not know.
   blocks = list(tfds.as_numpy(builder.as_dataset(split=split, batch_size=1000)))
   images = np.concatenate([block['image'] for block in blocks])
   labels = np.concatenate([block[label_key] for block in blocks])
   return Examples(image_tools.resize(images, image_size), labels.astype(np.int32))
 
 
-def _one_line(error):
+def _one_line(error: Exception) -> str:
   return f'{type(error).__name__}: {" ".join(str(error).split())[:200]}'

@@ -1,6 +1,8 @@
-"""Tiny-ImageNet from its own folder layout, as the archive unpacks."""
+"""Tiny-ImageNet, from the folders that its archive unpacks to."""
 
 import pathlib
+from collections.abc import Collection
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,20 +12,20 @@ from tickets_tf.data.sources import Examples
 from tickets_tf.errors import UsageError
 
 
-def load(data_dir=None, image_size=0):
-  """Loads Tiny-ImageNet; its validation images are the test set, as its own test images have no labels.
+def load(data_dir: str | None = None, image_size: int = 0) -> Dataset:
+  """Loads Tiny-ImageNet. Its validation images are the test set here, because its own test images have no labels.
 
   Args:
     data_dir: the folder that holds train/WNID/images/*.JPEG, val/images/*.JPEG, val/val_annotations.txt and, for
       readable class names, words.txt.
-    image_size: height and width in pixels; 0 takes those of the first image, which are 64x64.
+    image_size: height and width in pixels; 0: those of the first image, which are 64x64.
 
   Returns:
     A `Dataset` of colour images, classes in the order of their WNIDs; gray images are made colour.
 
   Raises:
-    UsageError: where something of the layout is missing or the images do not fit into memory.
-    TicketsError: where an image cannot be read; it names the file.
+    UsageError: if a folder or file of the layout is missing, or the images do not fit into memory.
+    TicketsError: if an image cannot be read; it names the file.
   """
   if not data_dir:
     raise UsageError('--dataset=tiny_imagenet needs --data_dir, the folder that holds train/ and val/')
@@ -37,7 +39,8 @@ def load(data_dir=None, image_size=0):
   paths = [str(path) for path, _ in train + test]
   label_of = {wnid: label for label, wnid in enumerate(wnids)}
   labels = np.array([label_of[wnid] for _, wnid in train + test], np.int32)
-  shape = (*image_tools.shape_of(paths[0], image_size)[:2], 3)
+  height, width, _ = image_tools.shape_of(paths[0], image_size)
+  shape = height, width, 3
   examples = Examples(image_tools.decode(paths, shape), labels)
   return Dataset(
       name='tiny_imagenet',
@@ -50,14 +53,14 @@ def load(data_dir=None, image_size=0):
       crop_padding=image_tools.padding_for(shape))
 
 
-def _image_files(folder):
+def _image_files(folder: pathlib.Path) -> list[pathlib.Path]:
   files = sorted(path for path in folder.glob('*') if path.suffix.lower() in image_tools.SUFFIXES)
   if not files:
     raise UsageError(f'{folder}: no images there')
   return files
 
 
-def _annotated(folder, wnids):
+def _annotated(folder: pathlib.Path, wnids: Collection[str]) -> list[tuple[pathlib.Path, str]]:
   """Returns the (path, WNID) pairs of val_annotations.txt, sorted by path."""
   annotations = folder / 'val_annotations.txt'
   if not annotations.is_file():
@@ -74,9 +77,9 @@ def _annotated(folder, wnids):
   return sorted(pairs)
 
 
-def _class_names(words, wnids):
-  """Returns the first word of each WNID's entry, or the WNID where there is none or two classes share the word."""
+def _class_names(words: pathlib.Path, wnids: Sequence[str]) -> tuple[str, ...]:
+  """Returns the first word of each WNID's entry, or the WNID if it has no entry or two classes share the word."""
   lines = words.read_text().splitlines() if words.is_file() else []
   entries = dict(line.split('\t', 1) for line in lines if '\t' in line)
   names = [entries.get(wnid, wnid).split(',')[0].strip() for wnid in wnids]
-  return tuple(name if names.count(name) == 1 else wnid for name, wnid in zip(names, wnids))
+  return tuple(name if names.count(name) == 1 else wnid for name, wnid in zip(names, wnids, strict=True))
