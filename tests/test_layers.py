@@ -11,13 +11,13 @@ PACKAGE = pathlib.Path(tickets_tf.__file__).parent
 # A module imports only from the rows above its own, or from its own package.
 LAYERS = (
     ('errors', 'seeds'),
-    ('files', 'registry', 'notes'),
+    ('files', 'registry', 'notes', 'environment'),
     ('exchange',),
     ('pruning',),
     ('runs',),
     ('judging',),
     ('report',),
-    ('data', 'models', 'environment'),
+    ('data', 'models'),
     ('scores', 'sparse', 'checks'),
     ('training',),
     ('export',),
