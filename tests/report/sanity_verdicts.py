@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 
 import tickets_tf
-from tickets_tf.judging import statistics
+from tickets_tf.judging.comparison import compare
+from tickets_tf.judging.correction import judge
+from tickets_tf.judging.forecast import seeds_to_decide
 
 CHECKS = {
     'random_labels': 'does the rule use the labels?',
@@ -43,15 +45,15 @@ def verdicts(rules=tuple(RULES), ratios=(0.9, 0.95, 0.98), checks=tuple(CHECKS),
         cut = [check == 'invert' and ratio == 0.98 and seed % 2 == 0 for seed in range(seeds)]
         checked[cut] = 10
         each = [np.round(values, 2).tolist() for values in (original, checked)]
-        comparisons.append(statistics.compare(*each, margin=margin, resolution=resolution))
+        comparisons.append(compare(*each, margin=margin, resolution=resolution))
         judgements.append({'rule': rule, 'allocation': RULES.get(rule, 'global'), 'ratio': ratio, 'check': check,
                            'question': CHECKS.get(check, 'does it matter?'), 'seeds': list(range(seeds)),
                            'proofs': [{'labels_agreeing': round(rng.uniform(0.08, 0.12), 3), 'expected': 0.1}
                                       for _ in range(seeds)],
                            'collapsed': [int(value) for value in cut]})
         judgements[-1].update(zip(('original', 'checked'), map(_summary, each)))
-  for judgement, comparison, verdict in zip(judgements, comparisons, statistics.judge(comparisons)):
-    forecast = verdict.outcome == 'undecided' and statistics.seeds_to_decide(comparison, verdict.level)
+  for judgement, comparison, verdict in zip(judgements, comparisons, judge(comparisons)):
+    forecast = verdict.outcome == 'undecided' and seeds_to_decide(comparison, verdict.level)
     judgement.update({
         'verdict': verdict.outcome, 'passes': {'sensitive': True, 'insensitive': False}.get(verdict.outcome),
         'sentence': f'{judgement["rule"]} {_WORDS[verdict.outcome].format(check=judgement["check"])}',

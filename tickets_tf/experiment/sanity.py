@@ -10,7 +10,18 @@ import numpy as np
 
 from tickets_tf.runs import lineage
 from tickets_tf import registry
-from tickets_tf.judging import statistics
+from tickets_tf.judging.comparison import Comparison
+from tickets_tf.judging.comparison import check_bounds
+from tickets_tf.judging.comparison import compare
+from tickets_tf.judging.correction import INSENSITIVE
+from tickets_tf.judging.correction import MINIMUM
+from tickets_tf.judging.correction import SENSITIVE
+from tickets_tf.judging.correction import UNDECIDED
+from tickets_tf.judging.correction import Verdict
+from tickets_tf.judging.correction import judge
+from tickets_tf.judging.forecast import seeds_to_decide
+from tickets_tf.judging.looks import look_sizes
+from tickets_tf.judging.looks import nominal_levels
 from tickets_tf.experiment import sweep
 from tickets_tf.errors import UsageError
 from tickets_tf.runs.settings import Settings
@@ -19,9 +30,9 @@ FORMAT = 1
 # What changes how long the runs take, and nothing about the judgements.
 _HOW_FAST = ('minutes', 'parallel')
 # What the planted controls must come out as: a rule that looks at nothing, and one that uses what it sees.
-_CONTROLS = {('random', 'random_labels'): statistics.INSENSITIVE, ('random', 'random_pixels'): statistics.INSENSITIVE,
-             ('random', 'half_dataset'): statistics.INSENSITIVE, ('random', 'rearrange'): statistics.INSENSITIVE,
-             ('lr_rewinding', 'rearrange'): statistics.SENSITIVE}
+_CONTROLS = {('random', 'random_labels'): INSENSITIVE, ('random', 'random_pixels'): INSENSITIVE,
+             ('random', 'half_dataset'): INSENSITIVE, ('random', 'rearrange'): INSENSITIVE,
+             ('lr_rewinding', 'rearrange'): SENSITIVE}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,22 +75,22 @@ class Plan:
       raise UsageError(f'--check={self.base.check}: expected --checks={self.base.check}')
     if self.seeds is not None and not _is_whole(self.seeds, 1):
       raise UsageError(f'--seeds={self.seeds}: expected a number of at least 1, or auto')
-    if not _is_whole(self.max_seeds, 1 if self.seeds else statistics.MINIMUM):
-      raise UsageError(f'--max_seeds={self.max_seeds}: expected at least {statistics.MINIMUM}')
+    if not _is_whole(self.max_seeds, 1 if self.seeds else MINIMUM):
+      raise UsageError(f'--max_seeds={self.max_seeds}: expected at least {MINIMUM}')
     if not _is_whole(self.parallel, 1):
       raise UsageError(f'--parallel={self.parallel}: expected a number of at least 1')
     try:
-      statistics.check_bounds(self.margin, self.alpha)
+      check_bounds(self.margin, self.alpha)
     except UsageError as error:
       raise UsageError(f'--{error}') from None
 
   def looks(self):
     """Returns the numbers of seeds at which the verdicts are drawn, a rising list."""
-    return [self.seeds] if self.seeds is not None else statistics.look_sizes(self.max_seeds)
+    return [self.seeds] if self.seeds is not None else look_sizes(self.max_seeds)
 
   def levels(self):
     """Returns the error rate to spend at each look."""
-    return statistics.nominal_levels(self.looks(), self.alpha) if self.seeds is None else [self.alpha]
+    return nominal_levels(self.looks(), self.alpha) if self.seeds is None else [self.alpha]
 
   def folder(self):
     """Returns the path of the folder that the report goes to where none is named."""
@@ -126,8 +137,8 @@ class _Judgement:
   """What one look has made of a question: the runs that it compared, by seed, and what came out."""
   originals: dict
   checked: dict
-  comparison: statistics.Comparison
-  verdict: statistics.Verdict
+  comparison: Comparison
+  verdict: Verdict
 
   @property
   def cut(self):
@@ -145,7 +156,7 @@ class _Family:
   def undecided(self):
     """Returns the questions that more seeds can give a verdict, which they have not yet."""
     return [question for question in self.questions if question not in self.hopeless and (
-        question not in self.judgements or self.judgements[question].verdict.outcome == statistics.UNDECIDED)]
+        question not in self.judgements or self.judgements[question].verdict.outcome == UNDECIDED)]
 
   def unanswered(self):
     """Returns the questions without a judgement."""
@@ -160,12 +171,12 @@ class _Family:
       if both:
         pairs[question] = ({seed: one for seed, one, _ in both}, {seed: other for seed, _, other in both})
     comparisons = [_compare(*records, margin) for records in pairs.values()]
-    verdicts = statistics.judge(comparisons, level, family=len(self.questions)) if comparisons else []
+    verdicts = judge(comparisons, level, family=len(self.questions)) if comparisons else []
     for (question, records), comparison, verdict in zip(pairs.items(), comparisons, verdicts):
       judgement = _Judgement(*records, comparison, verdict)
       if judgement.cut:
         # Tickets that guess lose nothing to any check.
-        judgement = dataclasses.replace(judgement, verdict=dataclasses.replace(verdict, outcome=statistics.UNDECIDED))
+        judgement = dataclasses.replace(judgement, verdict=dataclasses.replace(verdict, outcome=UNDECIDED))
       self.judgements[question] = judgement
     # All its runs have failed, or the budget is spent: either way nobody asks again. Nor where all tickets are cut.
     self.hopeless = [question for question in self.questions
@@ -253,7 +264,7 @@ def _dense(plan, seed):
 
 def _compare(originals, checked, margin):
   test_images = next(iter(originals.values()))['dataset']['test']
-  return statistics.compare([100 * record['final_accuracy'] for record in originals.values()],
+  return compare([100 * record['final_accuracy'] for record in originals.values()],
                             [100 * record['final_accuracy'] for record in checked.values()], margin,
                             resolution=100 / test_images)
 
@@ -294,15 +305,15 @@ def _told(question, family):
   comparison, verdict = judgement.comparison, judgement.verdict
   check = registry.CHECKS.get(question.check)
   # What an undecided question would take is asked at the strictest level that it may have to meet.
-  decidable = verdict.outcome == statistics.UNDECIDED and not judgement.cut
-  forecast = statistics.seeds_to_decide(comparison, verdict.level) if decidable else None
+  decidable = verdict.outcome == UNDECIDED and not judgement.cut
+  forecast = seeds_to_decide(comparison, verdict.level) if decidable else None
   originals, checked = list(judgement.originals.values()), list(judgement.checked.values())
   return {
       **_ticket_told(question.rule, originals[0]),
       'check': question.check,
       'question': check.question,
       'verdict': verdict.outcome,
-      'passes': {statistics.SENSITIVE: True, statistics.INSENSITIVE: False}.get(verdict.outcome),
+      'passes': {SENSITIVE: True, INSENSITIVE: False}.get(verdict.outcome),
       'sentence': _sentence(question.rule.pruner, check, comparison, verdict, judgement.cut),
       'seeds': list(judgement.originals),
       'original': _described([100 * record['final_accuracy'] for record in originals]),
@@ -339,9 +350,9 @@ def _sentence(rule, check, comparison, verdict, cut):
   if cut:
     return (f'no path leads through the tickets of {rule}, so that nothing can be said of whether it uses '
             f'{check.subject}')
-  if verdict.outcome == statistics.INSENSITIVE:
+  if verdict.outcome == INSENSITIVE:
     return f'{rule} keeps its accuracy when {check.change}: it does not use {check.subject}'
-  if verdict.outcome == statistics.SENSITIVE:
+  if verdict.outcome == SENSITIVE:
     return f'{rule} loses {comparison.drop:.2f} points when {check.change}: it uses {check.subject}'
   return f'it is not decided whether {rule} uses {check.subject}'
 
@@ -355,7 +366,7 @@ def _stopped(plan, asked, controls, outcome):
 
 def _controls_told(planted, first, controls):
   findings = [f'{each["rule"]}, {each["check"]}: {each["verdict"]}, must be {each["control"]}' for each in planted]
-  wrong = any(each['verdict'] not in (each['control'], statistics.UNDECIDED) for each in planted)
+  wrong = any(each['verdict'] not in (each['control'], UNDECIDED) for each in planted)
   right = all(each['verdict'] == each['control'] for each in planted) and len(planted) == len(controls.questions)
   return {'passed': False if wrong else True if right else None, 'findings': findings,
           'judgements': list(range(first, first + len(planted)))}

@@ -22,7 +22,7 @@ def write_sanity(verdicts, folder):
       format: 1.
       command, commit: what reproduces it; the commit may be None.
       settings, environment: dictionaries, settings with at least `model` and `dataset`.
-      margin, alpha, resolution: as `tickets_tf.judging.statistics` has them.
+      margin, alpha, resolution: see `tickets_tf.judging.comparison`.
       seeds: list of integers.
       looks: None, or {kind, sizes, levels, done} where seeds were added look by look.
       stopped: None, or why not everything was done.
