@@ -7,8 +7,13 @@ A check is a `Check`, a function at one of two seams, in `tickets_tf.registry.CH
 """
 
 from tickets_tf.checks.check import Check
+from tickets_tf.checks.check import DataCheck
 from tickets_tf.checks.check import Original
+from tickets_tf.checks.check import Proof
+from tickets_tf.checks.check import Seam
+from tickets_tf.checks.check import TicketCheck
+from tickets_tf.checks.check import Weights
 from tickets_tf.checks.check import change_data
 from tickets_tf.checks.check import change_ticket
 
-__all__ = ['Check', 'Original', 'change_data', 'change_ticket']
+__all__ = ['Check', 'DataCheck', 'Original', 'Proof', 'Seam', 'TicketCheck', 'Weights', 'change_data', 'change_ticket']

@@ -2,39 +2,31 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
-from typing import Callable
+from typing import Literal
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
-from tickets_tf.pruning import patterns
 from tickets_tf import seeds
 from tickets_tf.errors import TicketsError
+from tickets_tf.pruning import patterns
 from tickets_tf.pruning.mask import Mask
 
-DATA, TICKET = 'data', 'ticket'
+if TYPE_CHECKING:
+  from tickets_tf.data import Examples  # It imports TensorFlow, which the checks of tickets do not need.
 
-
-@dataclasses.dataclass(frozen=True)
-class Check:
-  """One change of a ticket and the question that it asks.
-
-  Attributes:
-    seam: where the function acts: `'data'` or `'ticket'`, see the top of `tickets_tf.checks`.
-    function: makes the change.
-    question: what the check asks, ends with a question mark.
-    change: what was done, as in 'when its labels are random'.
-    subject: what a rule that fails does not use, as in 'the labels'.
-    always: whether it is one of all checks, which are asked where none is named.
-    of_scores: whether it asks for the original's scores, which a mask from a file does not have.
-  """
-  seam: str
-  function: Callable
-  question: str
-  change: str
-  subject: str
-  always: bool = True
-  of_scores: bool = False
+# Where a check acts: on the data that the rule sees, or on the ticket that it has found.
+Seam = Literal['data', 'ticket']
+# Kernel name -> float array in the kernel's shape.
+Weights = Mapping[str, npt.NDArray[Any]]
+# Figures that show that a check has acted: JSON values, or NumPy numbers.
+Proof = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,36 +34,67 @@ class Original:
   """The ticket that a check changes.
 
   Attributes:
-    mask: the `Mask`.
-    weights: kernel name -> float array: the weights that training would start from, removed ones not yet zero.
-    fresh: function without arguments that draws other weights, of that form, from the layers' initialisers.
-    scores: function without arguments that gives the scores of all weights before any was removed, one array a kernel.
-    pattern: the `Pattern` that the mask was chosen under.
+    mask: the ticket's mask.
+    weights: the weights that training would start from, removed ones not yet zero.
+    fresh: function without arguments that draws other weights from the layers' initialisers.
+    scores: function without arguments that gives one array per kernel: the scores of all weights before any was
+      removed.
+    pattern: the pattern that the mask was chosen under.
   """
   mask: Mask
-  weights: dict
-  fresh: Callable[[], dict]
-  scores: Callable[[], Any]
+  weights: Weights
+  fresh: Callable[[], Weights]
+  scores: Callable[[], Sequence[npt.NDArray[Any]]]
   pattern: patterns.Pattern = patterns.UNSTRUCTURED
 
 
-def change_data(name, check, examples, num_classes, seed):
+# From the training examples, the number of classes and a random generator to changed examples and the proof.
+DataCheck = Callable[['Examples', int, np.random.Generator], tuple['Examples', Proof]]
+# From the original ticket and a random generator to a mask, the weights under it and the proof.
+TicketCheck = Callable[[Original, np.random.Generator], tuple[Mask, Weights, Proof]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+  """One change of a ticket and the question that it asks.
+
+  Attributes:
+    seam: where the function acts, see the top of `tickets_tf.checks`.
+    function: makes the change: a `DataCheck` at the seam `'data'`, a `TicketCheck` at the seam `'ticket'`.
+    question: what the check asks, ends with a question mark.
+    change: what was done, as in 'when its labels are random'.
+    subject: what a rule that fails does not use, as in 'the labels'.
+    always: whether the check is applied if the user names no checks.
+    of_scores: whether it asks for the original's scores, which a mask from a file does not have.
+  """
+  seam: Seam
+  function: DataCheck | TicketCheck
+  question: str
+  change: str
+  subject: str
+  always: bool = True
+  of_scores: bool = False
+
+
+def change_data(name: str, check: Check, examples: 'Examples', num_classes: int,
+                seed: int) -> tuple['Examples', dict[str, Any]]:
   """Applies a check to the training examples.
 
   Args:
     name: the check's name.
-    check: a `Check` at the seam of the data.
-    examples: the training `Examples`.
+    check: a check at the seam of the data.
+    examples: the training examples.
     num_classes: number of classes.
     seed: the run's seed.
 
   Returns:
-    (changed `Examples`, proof that it acted: a dictionary of JSON values).
+    (changed examples, proof that it acted: a dictionary of JSON values).
 
   Raises:
-    TicketsError: where nothing has changed.
+    TicketsError: if nothing has changed, there is no proof, or the check returned something else.
   """
-  changed, proof = _returned(name, check.function(examples, num_classes, seeds.generator(seed, 'check', name)),
+  function = cast('DataCheck', check.function)  # The seam says which of the two it is.
+  changed, proof = _returned(name, function(examples, num_classes, seeds.generator(seed, 'check', name)),
                              'examples', 'proof')
   if not isinstance(changed, type(examples)):
     raise TicketsError(f'check {name}: expected it to return Examples, found {type(changed).__name__}')
@@ -80,28 +103,31 @@ def change_data(name, check, examples, num_classes, seed):
   return changed, _proved(name, proof)
 
 
-def change_ticket(name, check, original, seed):
+def change_ticket(name: str, check: Check, original: Original, seed: int) -> tuple[Mask, Weights, dict[str, Any]]:
   """Applies a check to a ticket.
 
   Args:
     name: the check's name.
-    check: a `Check` at the seam of the ticket.
-    original: the `Original`.
+    check: a check at the seam of the ticket.
+    original: the ticket to change.
     seed: the run's seed.
 
   Returns:
-    (changed `Mask`, changed weights as a dictionary from kernel name to array, proof that it acted).
+    (changed mask, changed weights, proof that it acted: a dictionary of JSON values).
 
   Raises:
-    TicketsError: where neither the mask nor a kept weight has changed, or the mask is of another network.
+    TicketsError: if neither the mask nor a kept weight has changed, there is no proof, the mask is of another network,
+      or the check returned something else.
   """
-  mask, weights, proof = _returned(name, check.function(original, seeds.generator(seed, 'check', name)),
+  function = cast('TicketCheck', check.function)  # The seam says which of the two it is.
+  mask, weights, proof = _returned(name, function(original, seeds.generator(seed, 'check', name)),
                                    'mask', 'weights', 'proof')
   if not isinstance(mask, Mask):
     raise TicketsError(f'check {name}: expected it to return a Mask, found {type(mask).__name__}')
   if mask.names != original.mask.names or mask.shapes != original.mask.shapes:
     raise TicketsError(f'check {name}: the mask that it returned is of another network')
-  if {kernel: np.shape(values) for kernel, values in weights.items()} != dict(zip(mask.names, mask.shapes)):
+  shapes = dict(zip(mask.names, mask.shapes, strict=True))
+  if {kernel: np.shape(values) for kernel, values in weights.items()} != shapes:
     raise TicketsError(f'check {name}: expected it to return the weights of every kernel, in their shapes')
   if mask == original.mask and not any(
       np.any(weights[kernel][keep] != original.weights[kernel][keep]) for kernel, keep in mask.items()):
@@ -109,16 +135,17 @@ def change_ticket(name, check, original, seed):
   return mask, weights, _proved(name, proof)
 
 
-def _returned(name, values, *expected):
+def _returned(name: str, values: object, *expected: str) -> tuple[Any, ...]:
   if not isinstance(values, tuple) or len(values) != len(expected):
     raise TicketsError(f'check {name}: expected it to return ({", ".join(expected)})')
   return values
 
 
-def _proved(name, proof):
+def _proved(name: str, proof: Proof) -> dict[str, Any]:
   if not proof:
     raise TicketsError(f'check {name}: it gives no proof that it acted; expected a dictionary of figures')
   try:
-    return json.loads(json.dumps(proof, allow_nan=False, default=lambda value: value.item()))
+    plain: dict[str, Any] = json.loads(json.dumps(proof, allow_nan=False, default=lambda value: value.item()))
   except (AttributeError, TypeError, ValueError) as error:
     raise TicketsError(f'check {name}: its proof {proof!r} cannot be written as JSON: {error}') from None
+  return plain

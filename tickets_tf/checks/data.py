@@ -1,24 +1,25 @@
 """Checks of the data that a rule sees, for scoring and for training before it. Su et al. 2020, section 3."""
 
+from typing import Any
+
 import numpy as np
 
 from tickets_tf import seeds
-from tickets_tf.checks.check import DATA
 from tickets_tf.checks.check import Check
 from tickets_tf.data import Examples
 from tickets_tf.data import subsets
 
 
-def random_labels(examples, num_classes, rng):
-  """Draws every label anew, uniformly from all classes.
+def random_labels(examples: Examples, num_classes: int, rng: np.random.Generator) -> tuple[Examples, dict[str, Any]]:
+  """Replaces every label by a class drawn uniformly from all classes.
 
   Args:
-    examples: the training `Examples`.
+    examples: the training examples.
     num_classes: number of classes.
-    rng: `numpy.random.Generator`.
+    rng: draws the labels.
 
   Returns:
-    (`Examples`, proof): the share of labels that agree with the true ones, and the share that chance expects.
+    (examples, proof): the share of labels that agree with the true ones, and the share expected by chance.
   """
   labels = rng.integers(0, num_classes, len(examples), dtype=examples.labels.dtype)
   agreeing = float(np.mean(labels == examples.labels))
@@ -26,17 +27,17 @@ def random_labels(examples, num_classes, rng):
                                              'expected_by_chance': round(1 / num_classes, 4)}
 
 
-def random_pixels(examples, num_classes, rng):
-  """Draws every label anew and permutes the pixels of each image, channels included, differently in each.
+def random_pixels(examples: Examples, num_classes: int, rng: np.random.Generator) -> tuple[Examples, dict[str, Any]]:
+  """Replaces the labels as `random_labels` does, and permutes the values within each image, channels included.
 
   Args:
-    examples: the training `Examples`.
+    examples: the training examples.
     num_classes: number of classes.
-    rng: `numpy.random.Generator`.
+    rng: draws the labels, and a permutation for each image.
 
   Returns:
-    (`Examples`, proof): that of `random_labels`, the share of pixels that have another value than before, and that
-    every image has the values that it had.
+    (examples, proof): the proof of `random_labels`, the share of pixels whose value has changed, and whether every
+    image has the same values as before.
   """
   relabelled, proof = random_labels(examples, num_classes, rng)
   before = examples.images.reshape(len(examples), -1)
@@ -46,16 +47,16 @@ def random_pixels(examples, num_classes, rng):
   return Examples(after.reshape(examples.images.shape), relabelled.labels), proof
 
 
-def half_dataset(examples, num_classes, rng):
+def half_dataset(examples: Examples, num_classes: int, rng: np.random.Generator) -> tuple[Examples, dict[str, Any]]:
   """Takes a fixed half of the training set, the same share of every class and the same for all seeds.
 
   Args:
-    examples: the training `Examples`.
+    examples: the training examples.
     num_classes: number of classes.
     rng: not used.
 
   Returns:
-    (`Examples`, proof): how many there were and how many are left.
+    (examples, proof): how many there were and how many are left.
   """
   del rng
   sizes = np.bincount(examples.labels, minlength=num_classes)
@@ -65,8 +66,8 @@ def half_dataset(examples, num_classes, rng):
   return half, {'examples': len(examples), 'examples_left': len(half)}
 
 
-RANDOM_LABELS = Check(DATA, random_labels, 'does the rule use the labels?', 'its labels are random', 'the labels')
-RANDOM_PIXELS = Check(DATA, random_pixels, 'does the rule use the images?', 'its labels and pixels are random',
+RANDOM_LABELS = Check('data', random_labels, 'does the rule use the labels?', 'its labels are random', 'the labels')
+RANDOM_PIXELS = Check('data', random_pixels, 'does the rule use the images?', 'its labels and pixels are random',
                       'the data')
-HALF_DATASET = Check(DATA, half_dataset, 'does the rule need all the data?', 'it sees half of the training set',
+HALF_DATASET = Check('data', half_dataset, 'does the rule need all the data?', 'it sees half of the training set',
                      'the other half of the data')
