@@ -1,15 +1,17 @@
 """Layers with the constants of the paper's networks, which are not Keras' defaults."""
 
+import tensorflow as tf
 import tf_keras as keras
 
 
-def batch_norm(x, name):
-  """Batch norm with epsilon 1e-5 and a running average that takes 0.1 of the new value."""
+def batch_norm(x: tf.Tensor, name: str) -> tf.Tensor:
+  """Applies batch norm with epsilon 1e-5; each batch moves the running averages by a tenth of the difference."""
   return keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=name)(x)
 
 
-def conv(x, filters, size, stride, initializer, use_bias, name):
-  """Convolution padded by size // 2 pixels on every side, where TensorFlow's SAME may pad right and bottom alone."""
+def conv(x: tf.Tensor, filters: int, size: int, stride: int, initializer: keras.initializers.Initializer,
+         use_bias: bool, name: str) -> tf.Tensor:
+  """Applies a convolution padded by size // 2 pixels on every side; TensorFlow's SAME may pad only right and bottom."""
   if stride > 1 and size > 1:
     x = keras.layers.ZeroPadding2D(size // 2, name=f'{name}_pad')(x)
   padding = 'same' if stride == 1 else 'valid'
@@ -17,13 +19,13 @@ def conv(x, filters, size, stride, initializer, use_bias, name):
                              name=name)(x)
 
 
-def classifier(x, num_classes):
-  """Dense layer with kernels N(0, 0.01^2); logits are float32 also under mixed precision."""
+def classifier(x: tf.Tensor, num_classes: int) -> tf.Tensor:
+  """Applies a dense layer with weights from N(0, 0.01^2); logits are float32, under mixed precision too."""
   initializer = keras.initializers.RandomNormal(stddev=0.01)
   x = keras.layers.Dense(num_classes, kernel_initializer=initializer, name='classifier')(x)
   return keras.layers.Activation('linear', dtype='float32', name='logits')(x)
 
 
-def normal(mode):
-  """Initialiser N(0, 2 / fan); `mode` is `'fan_in'` or `'fan_out'`."""
+def normal(mode: str) -> keras.initializers.Initializer:
+  """Returns the initialiser N(0, 2 / fan); `mode` is `'fan_in'` or `'fan_out'`."""
   return keras.initializers.VarianceScaling(2.0, mode, 'untruncated_normal')

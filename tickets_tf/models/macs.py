@@ -1,27 +1,32 @@
-"""What a network computes: multiply-accumulates per image."""
+"""The work of a network: multiply-accumulates per image."""
 
+from collections.abc import Sequence
 import math
 
+import tf_keras as keras
 
-def multiply_accumulates(kernels, counts):
+from tickets_tf.pruning.kernels import Kernel
+
+
+def multiply_accumulates(kernels: Sequence[Kernel], counts: Sequence[int]) -> list[int | None]:
   """Counts the multiply-accumulates of one image in every prunable layer.
 
   A weight is used once per output position: height times width for a convolution, once for a dense layer.
 
   Args:
-    kernels: list of `Kernel` with live layers of a functional or sequential model.
+    kernels: kernels with live layers.
     counts: kept weights per kernel.
 
   Returns:
-    A list of integers, or None where a layer cannot tell the shape of its output (subclassed models).
+    One number per kernel; None for a layer that cannot tell the shape of its output (in subclassed models).
   """
   positions = [_positions(kernel.layer) for kernel in kernels]
-  return [None if each is None else each * count for each, count in zip(positions, counts)]
+  return [None if each is None else each * count for each, count in zip(positions, counts, strict=True)]
 
 
-def _positions(layer):
+def _positions(layer: keras.layers.Layer) -> int | None:
   try:
     shape = layer.output_shape
   except (AttributeError, RuntimeError):
     return None
-  return math.prod(shape[1:-1])
+  return int(math.prod(shape[1:-1]))

@@ -109,7 +109,7 @@ def _find_paths(model: keras.Model, mask: Mask) -> _Paths | None:
   with tf.GradientTape() as tape:
     outputs = flow.through(model, [tf.ones([1, *each.shape[1:]]) for each in model.inputs])
     total = tf.add_n([tf.reduce_sum(each) for each in outputs])
-  # A dictionary of gradients, by the names of the weights.
+  # Kernel name -> gradient.
   counts = tape.gradient(total, flow.weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
   effective = Mask((name, kept & (counts[name].numpy() > 0.5) if name in counts else np.zeros_like(kept))
                    for name, kept in mask.items())
@@ -173,7 +173,7 @@ class _Flow:
     if isinstance(layer, keras.Model) and _is_known(layer):
       return self.through(layer, inputs)
     if type(layer) in _WITH_KERNELS:
-      # Numbers of paths are whole, but convolutions that go by way of a transform return them with rounding errors.
+      # Counts of paths are whole numbers; convolutions that use a transform add rounding errors to them.
       x = _clip(inputs[0], backward=0.5)
       return self._activated(node, _clip(self._twin(layer, x)(x), forward=0.5))
     if type(layer) is _L.Activation:

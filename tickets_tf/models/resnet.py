@@ -1,12 +1,14 @@
 """ResNet in its CIFAR form (He et al. 2016, section 4.2), with 1x1 convolutions where the shape changes."""
 
+import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.models import layers
 
 
-def resnet(input_shape=(32, 32, 3), num_classes=10, depth=32, width=32):
+def resnet(input_shape: tuple[int, ...] = (32, 32, 3), num_classes: int = 10, depth: int = 32,
+           width: int = 32) -> keras.Model:
   """Builds a ResNet of basic blocks in three stages of `width`, 2 and 4 times `width` filters.
 
   Args:
@@ -19,7 +21,7 @@ def resnet(input_shape=(32, 32, 3), num_classes=10, depth=32, width=32):
     A `tf_keras.Model` to logits [N, num_classes].
 
   Raises:
-    UsageError: for a depth or input size that there is no such network for.
+    UsageError: if there is no such network of this depth or for this input size.
   """
   if depth < 8 or depth % 6 != 2:
     raise UsageError(f'model resnet{depth}: the depth must be 6n + 2: 8, 14, 20, 26, 32, ...')
@@ -36,12 +38,12 @@ def resnet(input_shape=(32, 32, 3), num_classes=10, depth=32, width=32):
   return keras.Model(inputs, layers.classifier(x, num_classes), name=f'resnet{depth}')
 
 
-def _conv_norm(x, filters, size, stride, conv_name, norm_name):
+def _conv_norm(x: tf.Tensor, filters: int, size: int, stride: int, conv_name: str, norm_name: str) -> tf.Tensor:
   x = layers.conv(x, filters, size, stride, layers.normal('fan_out'), use_bias=False, name=conv_name)
   return layers.batch_norm(x, norm_name)
 
 
-def _basic_block(x, filters, stride, name):
+def _basic_block(x: tf.Tensor, filters: int, stride: int, name: str) -> tf.Tensor:
   y = _conv_norm(x, filters, 3, stride, f'{name}_conv1', f'{name}_norm1')
   y = keras.layers.ReLU(name=f'{name}_relu1')(y)
   y = _conv_norm(y, filters, 3, 1, f'{name}_conv2', f'{name}_norm2')

@@ -1,17 +1,21 @@
 """VGG with batch norm in its CIFAR form: one dense layer after average pooling."""
 
+from collections.abc import Sequence
+from typing import Final, Literal
+
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.models import layers
 
-_POOL = 'M'
+_POOL: Final = 'M'
 # Convolutions per stage (Simonyan and Zisserman 2015, table 1, columns A, B, D and E).
 _STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
-def vgg(input_shape=(32, 32, 3), num_classes=10, depth=19, width=64, widths=None):
-  """Builds a VGG; a pooling step that the image is too small for is left out.
+def vgg(input_shape: tuple[int, ...] = (32, 32, 3), num_classes: int = 10, depth: int = 19, width: int = 64,
+        widths: Sequence[int | Literal['M']] | None = None) -> keras.Model:
+  """Builds a VGG, without the pooling steps that the image is too small for.
 
   Args:
     input_shape: (height, width, channels), from 8x8 up.
@@ -24,7 +28,7 @@ def vgg(input_shape=(32, 32, 3), num_classes=10, depth=19, width=64, widths=None
     A `tf_keras.Model` to logits [N, num_classes].
 
   Raises:
-    UsageError: for a depth or input size that there is no such network for.
+    UsageError: if there is no such network of this depth or for this input size.
   """
   if widths is None:
     widths = _widths(depth, width)
@@ -47,9 +51,11 @@ def vgg(input_shape=(32, 32, 3), num_classes=10, depth=19, width=64, widths=None
   return keras.Model(inputs, layers.classifier(x, num_classes), name=f'vgg{convs + 3}' if convs > 7 else 'vgg')
 
 
-def _widths(depth, width):
+def _widths(depth: int, width: int) -> list[int | Literal['M']]:
   if depth not in _STAGES:
     raise UsageError(f'model vgg{depth}: the depth must be one of {", ".join(map(str, _STAGES))}')
-  steps = [[width * factor] * convs for convs, factor in zip(_STAGES[depth], (1, 2, 4, 8, 8))]
-  # No pooling after the last stage: the average pooling before the classifier stands there.
-  return [step for stage in steps for step in [*stage, _POOL]][:-1]
+  steps: list[int | Literal['M']] = []
+  for convs, factor in zip(_STAGES[depth], (1, 2, 4, 8, 8), strict=True):
+    steps += [width * factor] * convs + [_POOL]
+  # No max pooling after the last stage: average pooling follows it.
+  return steps[:-1]
