@@ -72,7 +72,7 @@ except UsageError as error:
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False, cwd=tmp_path,
                         env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
   assert done.stdout.splitlines() == [
-      '2', '--threads=1: this process already computes with 2; it takes another process'], done.stderr
+      '2', '--threads=1: this process already computes with 2; start another process for it'], done.stderr
 
 
 def test_what_xla_cannot_compile_for_a_gpu_is_refused(monkeypatch):

@@ -1,30 +1,33 @@
-"""The weights of a live network in files, and the checkpoints that a killed run goes on from."""
+"""The weights of a live network in files, and the checkpoints that a killed run resumes from."""
+
+import os
 
 import tensorflow as tf
+import tf_keras as keras
 
 from tickets_tf import files
 from tickets_tf.errors import TicketsError
 
 
-def save_weights(model, path):
+def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
   """Writes a network's weights and batch-norm statistics in Keras' format, whole or not at all.
 
   Args:
-    model: a built `tf_keras` model without wrappers.
+    model: a built model without wrappers.
     path: a file whose name ends in `.weights.h5`.
 
   Raises:
-    TicketsError: where it cannot be written.
+    TicketsError: if the file cannot be written.
   """
   with files.replacing(path) as temporary:
     model.save_weights(str(temporary))
 
 
-def load_weights(model, path):
+def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
   """Reads what `save_weights` wrote into a network of the same structure.
 
   Raises:
-    TicketsError: where the file is missing, damaged or of another network; the message names it.
+    TicketsError: if the file is missing, damaged or of another network; the message names it.
   """
   try:
     model.load_weights(str(path))
@@ -33,7 +36,9 @@ def load_weights(model, path):
 
 
 class Checkpoints:
-  """A training run's state after each epoch: weights, masks, batch-norm statistics and the optimizer's variables.
+  """A training's state after some of its epochs: weights, masks, batch-norm statistics and the optimizer's variables.
+
+  `SaveCheckpoint` decides after which epochs.
 
   Args:
     folder: where the checkpoints go; the newest two are kept. TensorFlow writes each under another name first.
@@ -41,21 +46,22 @@ class Checkpoints:
     optimizer: its optimizer, built.
   """
 
-  def __init__(self, folder, model, optimizer):
+  def __init__(self, folder: str | os.PathLike[str], model: keras.Model,
+               optimizer: keras.optimizers.Optimizer) -> None:
     self._epoch = tf.Variable(0, dtype=tf.int64, name='epoch')
     self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, epoch=self._epoch)
     self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
 
-  def save(self, epoch):
+  def save(self, epoch: int) -> None:
     """Writes the state after `epoch` finished epochs."""
     self._epoch.assign(epoch)
     self._manager.save(checkpoint_number=epoch)
 
-  def restore(self):
-    """Restores the newest checkpoint and returns its number of finished epochs, 0 where there is none.
+  def restore(self) -> int:
+    """Restores the newest checkpoint and returns its number of finished epochs, 0 if there is none.
 
     Raises:
-      TicketsError: where a checkpoint is damaged or of another run; the message names it.
+      TicketsError: if a checkpoint is damaged or of another run; the message names it.
     """
     path = self._manager.latest_checkpoint
     if path is None:

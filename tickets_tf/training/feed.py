@@ -1,56 +1,58 @@
-"""Batches that the devices make within a step, of examples in their own memory."""
+"""Batches that the devices make within a step, from examples in their own memory."""
 
 import tensorflow as tf
+import tf_keras as keras
+
+from tickets_tf.data import Examples
+from tickets_tf.data import Pipeline
+from tickets_tf.data.pipeline import Drawn
 
 
 class Feed:
   """Examples in the memory of every device of a strategy; make it in the strategy's scope.
 
   Args:
-    pipeline: the `Pipeline` that says how a batch is made of what was drawn.
-    examples: `Examples`.
+    pipeline: makes a batch from drawn numbers.
+    examples: the examples to keep.
   """
 
-  def __init__(self, pipeline, examples):
+  def __init__(self, pipeline: Pipeline, examples: Examples) -> None:
     self._pipeline = pipeline
-    # Variables: GPUs gather bytes of no tensor, and other examples of that shape can be put into a compiled step.
-    # 32-bit integers would stay on the host.
+    # Variables, because GPUs cannot gather from a uint8 tensor, and because a compiled step can then take other
+    # examples of that shape. Labels are 64-bit, because 32-bit integers would stay on the host.
     self._images = tf.Variable(examples.images, trainable=False, dtype=tf.uint8)
     self._labels = tf.Variable(examples.labels, trainable=False, dtype=tf.int64)
 
-  def put(self, examples):
+  def put(self, examples: Examples) -> None:
     """Replaces the examples by others of the same shape."""
     self._images.assign(examples.images)
     self._labels.assign(examples.labels)
 
-  def batch(self, drawn):
-    """Returns (images, labels) of what `Pipeline.draw` or `in_order` has drawn; graph code."""
+  def batch(self, drawn: Drawn) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns (images, labels) for what `Pipeline.draw` or `in_order` gives; graph code."""
     return self._pipeline.assemble(self._images, self._labels, drawn)
 
 
-def in_order(count, batch_size):
-  """Returns draws of all examples in order, as they are.
+def in_order(count: int, batch_size: int) -> tf.data.Dataset:
+  """Returns draws, as those of `Pipeline.draws`, that take every example once, in order and without augmentation.
 
   Args:
     count: number of examples.
-    batch_size: examples per batch; the last holds what is left.
-
-  Returns:
-    A `tf.data.Dataset`.
+    batch_size: examples per batch; the last batch holds what is left.
   """
   with tf.device('CPU:0'):
     return tf.data.Dataset.range(count).batch(batch_size).map(lambda index: {'index': index})
 
 
-def attach(model, training, evaluation):
-  """Makes a model take draws in place of batches.
+def attach(model: keras.Model, training: Feed, evaluation: Feed) -> None:
+  """Makes a model take draws instead of batches.
 
   Args:
-    model: a compiled `keras.Model`; `fit` and `evaluate` are then given draws.
-    training: the `Feed` of `fit`.
-    evaluation: the `Feed` of `evaluate`.
+    model: a compiled model. From now on its `fit` and `evaluate` take draws.
+    training: makes the batches of `fit`.
+    evaluation: makes the batches of `evaluate`.
   """
   kind = type(model)
-  # Past Keras' own attributes, where the variables of the feeds would become the model's.
+  # Not by setattr: Keras would then make the variables of the feeds the model's own.
   vars(model)['train_step'] = lambda drawn: kind.train_step(model, training.batch(drawn))
   vars(model)['test_step'] = lambda drawn: kind.test_step(model, evaluation.batch(drawn))

@@ -2,94 +2,129 @@
 
 import dataclasses
 import functools
+import pathlib
+from typing import Any
 
+import numpy.typing as npt
+import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf import sparse
-from tickets_tf.training.checkpoints import Checkpoints
+from tickets_tf.data import Examples
+from tickets_tf.data import Pipeline
+from tickets_tf.pruning.mask import Mask
+from tickets_tf.runs.settings import Settings
 from tickets_tf.training import callbacks
 from tickets_tf.training import feed
+from tickets_tf.training.checkpoints import Checkpoints
+from tickets_tf.training.epochs import Epoch
 from tickets_tf.training.optimizer import SGD
 from tickets_tf.training.optimizer import learning_rate_schedule
-
-
-# The network that was trained last, with its compiled step. In a sequence of runs that differ in their tickets alone,
-# most of a short training would else be the building of graphs.
-_compiled = {}
 
 _EVALUATION_BATCH = 500  # images
 
 
-def train(model, mask, pipeline, judged, settings, folder, strategy):
-  """Trains a ticket; killed at any moment, the same call goes on and ends with the same bits.
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Compiled:
+  """A network with its compiled training step.
+
+  Attributes:
+    network: the network without wrappers; `wrapped` uses the same variables.
+    wrapped: the network that holds the mask and is trained.
+    optimizer: its optimizer.
+    start: values of the optimizer's variables before the first step.
+    training: makes the batches that it is trained on.
+    evaluation: makes the batches that it is judged on.
+  """
+  network: keras.Model
+  wrapped: keras.Model
+  optimizer: keras.optimizers.Optimizer
+  start: list[npt.NDArray[Any]]
+  training: feed.Feed
+  evaluation: feed.Feed
+
+
+# The network that was trained last, under everything that its step depends on. If the next run differs only in its
+# ticket, it uses the network again: building graphs would take most of the time of a short training.
+_compiled: dict[tuple[Any, ...], _Compiled] = {}
+
+
+def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, settings: Settings,
+          folder: pathlib.Path, strategy: tf.distribute.Strategy) -> list[Epoch]:
+  """Trains a ticket. If it is killed, the same call resumes from the newest checkpoint and ends with the same bits.
+
+  There is a checkpoint after the last epoch, and after earlier ones no sooner than `settings.checkpoint_seconds` after
+  the checkpoint before.
 
   Args:
     model: a model to logits, made in the scope of `strategy`, with the weights to start from; it has the trained ones
       afterwards, removed ones at exactly zero.
-    mask: the ticket's `Mask`.
-    pipeline: the `Pipeline` of training batches.
-    judged: the `Examples` that every epoch is judged on.
-    settings: the run's `Settings`.
+    mask: the ticket's mask.
+    pipeline: gives the training batches.
+    judged: the examples that every epoch is judged on.
+    settings: the run's settings.
     folder: the run's folder; takes `metrics.jsonl`, `checkpoints/` and `tensorboard/`.
-    strategy: the `tf.distribute.Strategy`.
+    strategy: the strategy that `model` was made for.
 
   Returns:
-    A list of one dictionary per epoch: epoch, learning_rate, loss, accuracy, evaluation_loss, evaluation_accuracy,
-    seconds.
+    All epochs, those before a resumption included.
+
+  Raises:
+    TicketsError: if the checkpoint or the metrics in the folder cannot be read, or a file cannot be written.
   """
   steps, last_epoch = pipeline.steps_per_epoch, settings.stop_epoch or settings.epochs
   with strategy.scope():
-    trained, wrapped, optimizer = _prepared(model, mask, pipeline, judged, settings, strategy)
-    checkpoints = Checkpoints(folder / 'checkpoints', wrapped, optimizer)
+    compiled = _prepared(model, mask, pipeline, judged, settings, strategy)
+    checkpoints = Checkpoints(folder / 'checkpoints', compiled.wrapped, compiled.optimizer)
     first_epoch = checkpoints.restore()
-  log = callbacks.MetricsLog(folder / 'metrics.jsonl', first_epoch, {
-      'loss': 'loss', 'accuracy': 'accuracy', 'val_loss': 'evaluation_loss', 'val_accuracy': 'evaluation_accuracy'})
+  log = callbacks.MetricsLog(folder / 'metrics.jsonl', first_epoch)
   if first_epoch < last_epoch:
-    wrapped.fit(
+    compiled.wrapped.fit(
         strategy.distribute_datasets_from_function(
             functools.partial(_shares, pipeline, first_epoch * steps, last_epoch * steps)),
         validation_data=feed.in_order(len(judged), _EVALUATION_BATCH), epochs=last_epoch,
         initial_epoch=first_epoch, steps_per_epoch=steps,
         callbacks=_callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps), verbose=0)
-  model.set_weights(trained.get_weights())
-  return log.lines
+  model.set_weights(compiled.network.get_weights())
+  return log.epochs
 
 
-def _prepared(model, mask, pipeline, judged, settings, strategy):
-  """Returns (network, the same wrapped and compiled, optimizer) with the weights of `model` and nothing of before."""
+def _prepared(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, settings: Settings,
+              strategy: tf.distribute.Strategy) -> _Compiled:
+  """Returns the compiled network with the weights of `model`, as if it had not been trained before."""
   arrays = [pipeline.examples.images, judged.images, *model.weights]
-  key = (_training_settings(settings), id(strategy), model.name, tuple(pipeline.mean), tuple(pipeline.std),
+  key = (settings.step(), id(strategy), model.name, tuple(pipeline.mean), tuple(pipeline.std),
          tuple(tuple(array.shape) for array in arrays))
   if key not in _compiled:
-    optimizer = _optimizer(settings, pipeline.steps_per_epoch)
-    wrapped = sparse.wrap(model, mask)
-    optimizer.build(wrapped.trainable_variables)
-    wrapped.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'],
-                    steps_per_execution=settings.steps_per_execution, jit_compile=settings.jit)
-    feeds = feed.Feed(pipeline, pipeline.examples), feed.Feed(pipeline, judged)
-    feed.attach(wrapped, *feeds)
+    made = _compile(model, mask, pipeline, judged, settings)
     _compiled.clear()
-    _compiled[key] = model, wrapped, optimizer, [variable.numpy() for variable in optimizer.variables], feeds
-  trained, wrapped, optimizer, start, feeds = _compiled[key]
-  for each, examples in zip(feeds, (pipeline.examples, judged)):
-    each.put(examples)
-  if settings.mixed_precision == 'float16':  # Keras keeps the loss scale where it cannot be set back.
+    _compiled[key] = made
+  compiled = _compiled[key]
+  compiled.training.put(pipeline.examples)
+  compiled.evaluation.put(judged)
+  if settings.mixed_precision == 'float16':  # It cannot be used again: Keras' loss scale cannot be set back.
     _compiled.clear()
-  trained.set_weights(model.get_weights())
-  sparse.set_mask(wrapped, mask)
-  for variable, value in zip(optimizer.variables, start):
+  compiled.network.set_weights(model.get_weights())
+  sparse.set_mask(compiled.wrapped, mask)
+  for variable, value in zip(compiled.optimizer.variables, compiled.start, strict=True):
     variable.assign(value)
-  return trained, wrapped, optimizer
+  return compiled
 
 
-def _training_settings(settings):
-  # All that can change a step; what a ticket is and which data it meets are no part of the graph.
-  others = ('pruner', 'ratio', 'seed', 'trained_on', 'stop_epoch')
-  return tuple(getattr(settings, field.name) for field in dataclasses.fields(settings)
-               if field.metadata['identity'] and not field.metadata['pruning'] and field.name not in others)
+def _compile(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, settings: Settings) -> _Compiled:
+  optimizer = _optimizer(settings, pipeline.steps_per_epoch)
+  wrapped = sparse.wrap(model, mask)
+  optimizer.build(wrapped.trainable_variables)
+  wrapped.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'],
+                  steps_per_execution=settings.steps_per_execution, jit_compile=settings.jit)
+  training, evaluation = feed.Feed(pipeline, pipeline.examples), feed.Feed(pipeline, judged)
+  feed.attach(wrapped, training, evaluation)
+  start = [variable.numpy() for variable in optimizer.variables]
+  return _Compiled(model, wrapped, optimizer, start, training, evaluation)
 
 
-def _optimizer(settings, steps_per_epoch):
+def _optimizer(settings: Settings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+  # The schedule is that of all epochs, also if the phase stops early.
   schedule = learning_rate_schedule(settings.learning_rate, settings.epochs, steps_per_epoch,
                                     settings.milestone_shares(), settings.decay)
   optimizer = SGD(schedule, settings.momentum, settings.weight_decay)
@@ -98,15 +133,17 @@ def _optimizer(settings, steps_per_epoch):
   return optimizer
 
 
-def _shares(pipeline, first_step, last_step, context):
-  # What one worker's replicas compute of each global batch.
+def _shares(pipeline: Pipeline, first_step: int, last_step: int,
+            context: tf.distribute.InputContext) -> tf.data.Dataset:
+  # The shares of each global batch that the replicas of one worker compute.
   local = context.num_replicas_in_sync // context.num_input_pipelines
   return pipeline.draws(first_step, last_step, parts=context.num_replicas_in_sync,
                         first_part=context.input_pipeline_id * local, local_parts=local)
 
 
-def _callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps):
-  # The metrics are written before the checkpoint: a run killed between the two repeats the epoch.
+def _callbacks(settings: Settings, folder: pathlib.Path, log: callbacks.MetricsLog, checkpoints: Checkpoints,
+               first_epoch: int, last_epoch: int, steps: int) -> list[keras.callbacks.Callback]:
+  # The metrics are written before the checkpoint: a run that is killed between the two repeats the epoch.
   made = [log, callbacks.SaveCheckpoint(checkpoints, last_epoch, settings.checkpoint_seconds)]
   if settings.tensorboard:
     made.append(sparse.summaries(folder / 'tensorboard'))

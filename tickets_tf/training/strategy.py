@@ -4,29 +4,28 @@ import functools
 import json
 import os
 import subprocess
+from collections.abc import Callable
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 
-_OUTSIDE = 600  # MiB that CUDA itself takes for a process, next to what TensorFlow allocates
+_OUTSIDE = 600  # MiB that CUDA itself takes for a process, in addition to what TensorFlow allocates
 
 
-def make_strategy(name='auto', replicas=0):
+def make_strategy(name: str = 'auto', replicas: int = 0) -> tf.distribute.Strategy:
   """Makes the distribution strategy of a run.
 
   Args:
-    name: `'one_device'`, `'mirrored'`, `'multi_worker'`, or `'auto'`: mirrored where several GPUs are visible, else
-      one device.
-    replicas: of `'mirrored'`; 0: one per GPU, or one where there is none. Where there are fewer devices, they are
-      divided into logical ones.
-
-  Returns:
-    A `tf.distribute.Strategy`.
+    name: `'one_device'`, `'mirrored'`, `'multi_worker'`, or `'auto'`: mirrored if several GPUs are visible, else one
+      device.
+    replicas: number of replicas of `'mirrored'`; 0: one per GPU, or one without GPUs. If there are fewer devices, they
+      are divided into logical ones.
 
   Raises:
-    UsageError: where the devices cannot be had.
+    UsageError: if the devices are not available.
   """
   kind = 'GPU' if tf.config.list_physical_devices('GPU') else 'CPU'
   if name == 'auto':
@@ -35,33 +34,33 @@ def make_strategy(name='auto', replicas=0):
   return _MAKERS[name](kind, replicas)
 
 
-def use_threads(threads):
-  """Sets how many CPU threads an operation of this process uses, once; sums depend on it in their last bits.
+def use_threads(threads: int) -> None:
+  """Sets how many CPU threads an operation of this process uses; the last bits of sums depend on it.
 
   Args:
     threads: number of threads; 0: one per core.
 
   Raises:
-    UsageError: where this process has computed with another number.
+    UsageError: if this process has already computed with another number.
   """
   present = tf.config.threading.get_intra_op_parallelism_threads()
   if threads != present:
     try:
       tf.config.threading.set_intra_op_parallelism_threads(threads)
     except RuntimeError:
-      raise UsageError(f'--threads={threads}: this process already computes with {present or "one per core"}; it '
-                       'takes another process') from None
+      raise UsageError(f'--threads={threads}: this process already computes with {present or "one per core"}; '
+                       'start another process for it') from None
 
 
-def check_jit(model, deterministic):
-  """Refuses what XLA cannot compile for a GPU.
+def check_jit(model: keras.Model, deterministic: bool) -> None:
+  """Checks that XLA can compile a network for the GPUs of this machine, if there are any.
 
   Args:
     model: the network that is to be trained with `--jit`.
-    deterministic: whether its steps are to have the same bits every time.
+    deterministic: whether its steps must give the same bits every time.
 
   Raises:
-    UsageError: where the two do not go together.
+    UsageError: if XLA cannot compile it.
   """
   pools = [layer.name for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)]
   if pools and deterministic and tf.config.list_physical_devices('GPU'):
@@ -69,11 +68,11 @@ def check_jit(model, deterministic):
                      'expected --nojit, or --nodeterministic')
 
 
-def share_memory(processes):
+def share_memory(processes: int) -> None:
   """Limits this process to its share of the memory of every GPU; call it before anything else touches them.
 
   Args:
-    processes: how many work side by side on these GPUs.
+    processes: how many processes use these GPUs at the same time.
   """
   gpus = tf.config.list_physical_devices('GPU')
   total = _least_memory() if gpus else None
@@ -85,8 +84,8 @@ def share_memory(processes):
       tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=limit)])
 
 
-def _least_memory():
-  # MiB of the smallest GPU, or None where the driver's tool does not tell.
+def _least_memory() -> int | None:
+  # MiB of the GPU with the least memory, or None if nvidia-smi does not say.
   query = ['nvidia-smi', '--query-gpu=memory.total', '--format=csv,noheader,nounits']
   try:
     return min(map(int, subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()))
@@ -94,14 +93,14 @@ def _least_memory():
     return None
 
 
-def describe(strategy):
-  """Returns the devices of a strategy that `make_strategy` made, in words."""
+def describe_devices(strategy: tf.distribute.Strategy) -> str:
+  """Returns the names of the devices of a strategy that `make_strategy` made, separated by commas."""
   if not tf.distribute.has_strategy() and strategy is tf.distribute.get_strategy():
-    return tf.config.list_logical_devices()[-1].name
+    return str(tf.config.list_logical_devices()[-1].name)
   return ', '.join(strategy.extended.worker_devices)
 
 
-def _one_device(kind, replicas):
+def _one_device(kind: str, replicas: int) -> tf.distribute.Strategy:
   del kind
   if replicas > 1:
     raise UsageError(f'--replicas={replicas}: --strategy=one_device has 1; use --strategy=mirrored')
@@ -109,7 +108,7 @@ def _one_device(kind, replicas):
   return tf.distribute.get_strategy()
 
 
-def _mirrored(kind, replicas):
+def _mirrored(kind: str, replicas: int) -> tf.distribute.Strategy:
   physical = tf.config.list_physical_devices(kind)
   if replicas > len(physical):
     _divide(physical, replicas, kind)
@@ -117,23 +116,23 @@ def _mirrored(kind, replicas):
 
 
 @functools.cache
-def _mirror(kind, replicas):
-  # One for all runs of a process: a second strategy numbers its collective operations from the start again, and
-  # TensorFlow takes them for those of the first, whose shapes may differ.
+def _mirror(kind: str, replicas: int) -> tf.distribute.Strategy:
+  # One strategy for all runs of a process. A second one would number its collective operations from the start again,
+  # and TensorFlow would mistake them for those of the first, whose shapes may differ.
   return tf.distribute.MirroredStrategy([f'/{kind}:{index}' for index in range(replicas)])
 
 
-def _divide(physical, replicas, kind):
+def _divide(physical: Sequence[tf.config.PhysicalDevice], replicas: int, kind: str) -> None:
   extra = [tf.config.LogicalDeviceConfiguration()] * (replicas - len(physical) + 1)
   try:
     tf.config.set_logical_device_configuration(physical[0], extra)
-  except RuntimeError as error:  # The devices are in use already, perhaps divided before.
+  except RuntimeError as error:  # The devices are already in use, perhaps divided.
     if len(tf.config.list_logical_devices(kind)) < replicas:
       raise UsageError(f'--replicas={replicas}: this process already uses its {len(physical)} {kind} device(s) '
                        'undivided; make the strategy before anything else touches them') from error
 
 
-def _multi_worker(kind, replicas):
+def _multi_worker(kind: str, replicas: int) -> tf.distribute.Strategy:
   del kind, replicas
   try:
     workers = json.loads(os.environ.get('TF_CONFIG', ''))['cluster']['worker']
@@ -144,4 +143,5 @@ def _multi_worker(kind, replicas):
   return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-_MAKERS = {'one_device': _one_device, 'mirrored': _mirrored, 'multi_worker': _multi_worker}
+_MAKERS: dict[str, Callable[[str, int], tf.distribute.Strategy]] = {
+    'one_device': _one_device, 'mirrored': _mirrored, 'multi_worker': _multi_worker}
