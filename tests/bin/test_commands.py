@@ -110,6 +110,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(finished, tmp_path):
     (['--rtaio=0.5'], "Unknown command line flag 'rtaio'"),
     (['0.95'], "unexpected argument '0.95'"),
     (['--flagfile=nowhere.flags'], 'nowhere.flags'),
+    (['--config=cifar10_resent32'], "unknown config 'cifar10_resent32' (did you mean 'cifar10_resnet32'?); known: "),
+    (['--config'], 'Missing value for flag --config'),
     (['--dataset=folder', '--data_dir=nowhere'], '--data_dir=nowhere: no such folder'),
     (['--output_dir=/dev/null/runs'], '--output_dir=/dev/null/runs: cannot be written to'),
 ])
@@ -145,6 +147,20 @@ def test_help_needs_no_tensorflow(program):
   done = subprocess.run([sys.executable, '-c', code, BIN / program], capture_output=True, text=True, env=environment())
   assert done.stdout.splitlines()[-1] == 'False 0', done.stderr
   assert 'flags:' in done.stdout
+  help_text, flags = done.stdout.split('flags:', 1)
+  assert len(help_text.splitlines()) > 3, 'the program says what it does'
+  own = {'train': 'ratio', 'evaluate': 'tolerance', 'export': 'compact', 'predict': 'top', 'sanity_check': 'max_seeds',
+         'sweep': 'datasets', 'benchmark': 'steps'}[program]
+  assert re.search(rf'^  --(\[no\])?{own}: ', flags, re.MULTILINE)
+  assert re.search(r'^  --\[no\]traceback: ', flags, re.MULTILINE)
+
+
+def test_programs_can_be_imported_side_by_side():
+  code = ('from absl import app, flags; before = set(flags.FLAGS)\n'
+          'from tickets_tf.cli import evaluate, export, predict, sanity_check, sweep, train\n'
+          'print(set(flags.FLAGS) - before)')
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=environment())
+  assert done.stdout == 'set()\n', done.stderr
 
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('*.flags')), ids=lambda path: path.stem)
@@ -154,6 +170,25 @@ def test_flag_files_are_good_settings(path):
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=environment())
   assert done.returncode == 0, done.stderr
   assert done.stdout.startswith(path.stem.split('_')[0])
+
+
+@pytest.mark.parametrize('before, config, behind', [
+    (['--epochs=3', '--ratio=0.5'], ['--config=cifar10_resnet32'], []),
+    (['--pruner=snip'], ['--config', 'cifar10_quick'], ['--seed=4', '--epochs=3']),
+    ([], ['--config=cifar10_resnet32', '--config=cifar10_quick'], []),
+])
+def test_a_config_is_its_flag_file_from_anywhere(before, config, behind, tmp_path):
+  def settings(*arguments):
+    code = ('import sys; from absl import flags; from tickets_tf.cli.flags import define_flags, from_flags; '
+            'define_flags(); flags.FLAGS(["x", *sys.argv[1:]]); print(from_flags())')
+    done = subprocess.run([sys.executable, '-c', code, *arguments], capture_output=True, text=True, env=environment(),
+                          cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+  names = [each.removeprefix('--config=') for each in config if each != '--config']
+  files = [f'--flagfile={ROOT / "configs" / name}.flags' for name in names]
+  assert settings(*before, *config, *behind) == settings(*before, *files, *behind) != settings(*before, *behind)
 
 
 def test_the_digits_flags_are_the_defaults():

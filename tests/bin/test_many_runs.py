@@ -65,7 +65,7 @@ def test_a_sweep_out_of_time_says_that_alone(tmp_path):
   assert 'leaked' not in done.stderr and 'Traceback' not in done.stderr, done.stderr
 
 
-def test_a_killed_sweep_goes_on_and_leaves_no_worker(tmp_path):
+def test_a_killed_sweep_resumes_and_leaves_no_worker(tmp_path):
   arguments = [*SMALL, '--pruners=random,snip,lottery', f'--output_dir={tmp_path}', '--parallel=2']
   process = subprocess.Popen([sys.executable, BIN / 'sweep', *arguments], stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL, env=environment())
@@ -121,7 +121,8 @@ def test_bad_usage_is_one_line(program, arguments, expected, tmp_path):
 
 @pytest.mark.parametrize('path', sorted((BIN.parent / 'configs' / 'sweeps').glob('*.flags')),
                          ids=lambda path: path.stem)
-def test_flag_files_of_sweeps_are_read(path):
+@pytest.mark.parametrize('flag', ['--flagfile={path}', '--config=sweeps/{path.stem}'])
+def test_flag_files_of_sweeps_are_read(path, flag, tmp_path):
   # The last flag wins: what comes before it was understood.
-  done = call('sweep', f'--flagfile={path}', '--seeds=none', cwd=BIN.parent)
+  done = call('sweep', flag.format(path=path), '--seeds=none', cwd=tmp_path)
   assert done.returncode == 2 and '--seeds=none: expected int values' in done.stderr, done.stderr

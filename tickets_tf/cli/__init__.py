@@ -1,1 +1,1 @@
-"""What the programs in bin/ do: flags in, one line and an exit code out."""
+"""What each program does: flags in, one function called, one line and an exit code out."""

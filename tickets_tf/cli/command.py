@@ -1,7 +1,11 @@
-"""What all programs in bin/ share: flags in, one line and an exit code out."""
+"""What all programs share: flags in, one line and an exit code out."""
 
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import functools
 import importlib
+import os
 import sys
 import traceback
 
@@ -10,55 +14,68 @@ from absl import flags
 from absl import logging
 
 from tickets_tf import notes
-from tickets_tf.errors import TicketsError, UsageError
+from tickets_tf.errors import TicketsError
+from tickets_tf.errors import UsageError
 
 FLAGS = flags.FLAGS
-_TRACEBACK = flags.DEFINE_bool('traceback', False, 'show where an error came from')
 
 
-def run(main, arguments=''):
-  """Parses the flags, calls `main()` and ends the process.
+def run(main: Callable[..., bool | None], arguments: str = '', *, define: Callable[[], None] = lambda: None,
+        text: str | None = None) -> None:
+  """Defines and parses the flags, calls `main()` and ends the process.
 
-  Exit codes: 0, or 1 where `main` returned False or failed, 2 for bad usage, 130 when interrupted. Errors are one
-  line on standard error; `--traceback` adds where they came from.
+  Exit codes: 0, or 1 if `main` returned False or failed, 2 for bad usage, 130 when interrupted. Errors are one line on
+  standard error; `--traceback` adds where they came from.
 
   Args:
     main: function without arguments.
     arguments: what the program takes beside flags, e.g. `'images'`; `main` then gets them as a list of strings, and
       there must be at least one. Empty: it takes none.
+    define: defines the program's flags. They are defined here and not at import, so that a module of a program can be
+      imported beside others.
+    text: what `--help` shows above the flags; None: the docstring of the program's file.
   """
   logging.set_verbosity(logging.WARNING)
   logging.use_absl_handler()
   logging.get_absl_handler().setFormatter(None)
-  app.run(lambda rest: sys.exit(_guarded(functools.partial(main, rest[1:]) if arguments else main)),
+  if text is not None:
+    sys.modules['__main__'].__doc__ = text  # Which is what absl shows.
+  _define_as_own(define)
+  app.run(lambda rest: sys.exit(_exit_code(functools.partial(main, rest[1:]) if arguments else main)),
           flags_parser=functools.partial(_parse, arguments))
 
 
-def load(*names):
-  """Imports modules of this package that need TensorFlow, without TensorFlow's start-up notes on standard error.
+@contextlib.contextmanager
+def loading_tensorflow() -> Iterator[None]:
+  """Imports inside the `with` leave none of TensorFlow's start-up notes on standard error, unless they fail.
 
   Set `TF_CPP_MIN_LOG_LEVEL` below 2 to see the notes.
-
-  Args:
-    *names: modules, e.g. `'run'`.
-
-  Returns:
-    The module, or a list of them where there are several names.
   """
   with notes.dropped():
-    modules = [importlib.import_module(f'tickets_tf.{name}') for name in names]
+    yield
     # Looks for devices now: what TensorFlow says while it does belongs to the notes.
     importlib.import_module('tensorflow').config.list_physical_devices()
-  return modules[0] if len(modules) == 1 else modules
 
 
-def _parse(expected, arguments):
+def _define_as_own(define: Callable[[], None]) -> None:
+  """Defines the program's flags so that `--help` lists them, whichever module they are defined in."""
+  before = set(FLAGS)
+  flags.DEFINE_bool('traceback', False, 'show where an error came from')
+  define()
+  for name in set(FLAGS) - before:
+    FLAGS.register_key_flag_for_module(sys.argv[0], FLAGS[name])
+
+
+def _parse(expected: str, arguments: list[str]) -> list[str]:
   try:
-    rest = FLAGS(arguments)
+    rest: list[str] = FLAGS(arguments)
   except flags.Error as error:
     _say(error)
     sys.exit(2)
   except SystemExit:  # --help has been shown, which is no failure.
+    sys.exit(0)
+  except BrokenPipeError:  # As in --help | head.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
   if expected and not rest[1:]:
     _say(f'{expected} are needed, see --help')
@@ -69,7 +86,7 @@ def _parse(expected, arguments):
   return rest
 
 
-def _guarded(main):
+def _exit_code(main: Callable[[], bool | None]) -> int:
   try:
     return 1 if main() is False else 0
   except UsageError as error:
@@ -79,14 +96,14 @@ def _guarded(main):
     _say(error)
     return 1
   except KeyboardInterrupt:
-    _say('interrupted; the same command goes on from here')
+    _say('interrupted; the same command resumes from here')
     return 130
-  except Exception as error:  # pylint: disable=broad-except
+  except Exception as error:
     _say(f'{type(error).__name__}: {error}')
     return 1
 
 
-def _say(error):
-  if _TRACEBACK.value if FLAGS.is_parsed() else '--traceback' in sys.argv:
+def _say(error: object) -> None:
+  if FLAGS.traceback if FLAGS.is_parsed() else '--traceback' in sys.argv:
     traceback.print_exc()
   print(f'{sys.argv[0]}: error: {" ".join(str(error).split())}', file=sys.stderr)

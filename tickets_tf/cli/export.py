@@ -1,0 +1,45 @@
+"""Turns a trained ticket into a SavedModel and TFLite files, each run on the test set.
+
+    tickets-export --run=DIR
+
+Prints a table of the files' sizes, accuracies and latencies, and writes it beside them.
+"""
+
+from absl import flags
+
+from tickets_tf.cli import command
+from tickets_tf.errors import UsageError
+
+
+def define_flags() -> None:
+  """Defines the program's flags."""
+  flags.DEFINE_string('run', '', 'folder of a finished run')
+  flags.DEFINE_string('saved_model', '', 'SavedModel of a ticket, in place of --run')
+  flags.DEFINE_string('output', '', 'folder to write; empty: export/ in the run or beside the SavedModel')
+  flags.DEFINE_enum('tflite', 'best', ['best', 'all', 'none'], 'best: the smallest file within --tolerance, and a '
+                    'dense one for runtimes that lack DENSIFY')
+  flags.DEFINE_float('tolerance', 0.5, 'points of test accuracy that the best file may lose', lower_bound=0)
+  flags.DEFINE_list('variants', [], 'forms to try, of dense and sparse float32, float16 and int8, as in sparse_int8; '
+                    'empty: all')
+  flags.DEFINE_bool('compact', False, 'remove channels that have no weights left')
+  flags.DEFINE_string('data_dir', '', 'folder of the data set, if it has moved since the training')
+  flags.DEFINE_integer('rounds', 11, 'pairs of measurements of latency', lower_bound=5)
+
+
+def main() -> None:
+  """Writes the files and prints the table of what they are."""
+  values = flags.FLAGS
+  if bool(values.run) == bool(values.saved_model):
+    raise UsageError('one of --run and --saved_model is needed: the folder of a finished run, or the SavedModel of one')
+  with command.loading_tensorflow():
+    from tickets_tf.export import bundle
+    from tickets_tf.export import card
+  options = bundle.Options(values.tflite, values.tolerance, tuple(values.variants), values.rounds, values.compact,
+                           values.data_dir)
+  write = bundle.export_run if values.run else bundle.export_saved_model
+  print(card.table(write(values.run or values.saved_model, values.output or None, options)))
+
+
+def run() -> None:
+  """Runs the program: `tickets-export` and `bin/export`."""
+  command.run(main, define=define_flags, text=__doc__)
