@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from tickets_tf import data
+from tickets_tf.data import Dataset, Examples
 
 
-def dataset(image_shape, num_classes):
-  """Returns a `Dataset` of one black image.
+def dataset(image_shape: tuple[int, int, int], num_classes: int) -> Dataset:
+  """Returns a data set of one black image.
 
   Args:
     image_shape: (height, width, channels).
     num_classes: number of classes.
   """
-  examples = data.Examples(np.zeros((1, *image_shape), np.uint8), np.zeros(1, np.int32))
+  examples = Examples(np.zeros((1, *image_shape), np.uint8), np.zeros(1, np.int32))
   channels = image_shape[-1]
-  return data.Dataset('none', examples, examples, tuple(map(str, range(num_classes))), (0.5,) * channels,
-                      (0.25,) * channels, 'none', 0)
+  return Dataset('none', examples, examples, tuple(map(str, range(num_classes))), (0.5,) * channels,
+                 (0.25,) * channels, 'none', 0)

@@ -1,11 +1,16 @@
-"""What two implementations of a score are given alike: a network's weights and a scoring batch, as a file of arrays."""
+"""What two implementations of a score are both given: a network's weights and a scoring batch, as a file of arrays."""
 
 import dataclasses
 import json
+import os
 
 import numpy as np
+import numpy.typing as npt
 
 from tickets_tf import files
+
+
+_WEIGHTS = 'weights/'  # before the names of weights in the file
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -17,38 +22,36 @@ class Case:
     depth: number of layers as the family counts them.
     width: filters of the first stage.
     num_classes: number of outputs.
-    weights: dictionary from Keras' names, as in `'conv1/kernel'`, to arrays.
-    images: float32 [N, height, width, channels].
-    labels: int64 [N]; the classes take turns.
-    uniform: float64 [N] in [0, 1), what labels are drawn by.
+    weights: arrays by Keras' names, as in `'conv1/kernel'`.
+    images: [N, height, width, channels].
+    labels: [N]; the classes take turns.
+    uniform: [N] in [0, 1), random numbers that draw a label for each example.
   """
   family: str
   depth: int
   width: int
   num_classes: int
-  weights: dict
-  images: np.ndarray
-  labels: np.ndarray
-  uniform: np.ndarray
+  weights: dict[str, npt.NDArray[np.float32]]
+  images: npt.NDArray[np.float32]
+  labels: npt.NDArray[np.int64]
+  uniform: npt.NDArray[np.float64]
 
-  def first(self, count):
-    """Returns the case of the first `count` examples alone."""
-    return dataclasses.replace(self, **{name: getattr(self, name)[:count] for name in _PER_EXAMPLE})
+  def first(self, count: int) -> 'Case':
+    """Returns the case with its first `count` examples only."""
+    return dataclasses.replace(self, images=self.images[:count], labels=self.labels[:count],
+                               uniform=self.uniform[:count])
 
-  def save(self, path):
+  def save(self, path: str | os.PathLike[str]) -> None:
     """Writes the case to a `.npz` file."""
     with files.replacing(path) as temporary:
       np.savez(temporary, network=json.dumps([self.family, self.depth, self.width, self.num_classes]),
-               **{name: getattr(self, name) for name in _PER_EXAMPLE},
-               **{f'weights/{name}': value for name, value in self.weights.items()})
+               images=self.images, labels=self.labels, uniform=self.uniform,
+               **{f'{_WEIGHTS}{name}': value for name, value in self.weights.items()})
 
 
-_PER_EXAMPLE = ('images', 'labels', 'uniform')
-
-
-def load(path):
+def load(path: str | os.PathLike[str]) -> Case:
   """Reads what `Case.save` wrote."""
   with np.load(path, allow_pickle=False) as stored:
     arrays = dict(stored)
-  weights = {key.removeprefix('weights/'): value for key, value in arrays.items() if key.startswith('weights/')}
-  return Case(*json.loads(str(arrays['network'])), weights, *(arrays[name] for name in _PER_EXAMPLE))
+  weights = {key.removeprefix(_WEIGHTS): value for key, value in arrays.items() if key.startswith(_WEIGHTS)}
+  return Case(*json.loads(str(arrays['network'])), weights, arrays['images'], arrays['labels'], arrays['uniform'])

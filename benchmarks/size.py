@@ -1,12 +1,12 @@
-"""Size of a random ticket's sparse TFLite file against what its weights need at least."""
+"""Size of a random ticket's sparse TFLite file against the least that its weights need."""
 
 import gzip
 import pathlib
 import tempfile
 
+from benchmarks import blank
 from tickets_tf import models
 from tickets_tf.experiment import tickets
-from benchmarks import blank
 from tickets_tf.export import fold
 from tickets_tf.export import saved_model
 from tickets_tf.export import size
@@ -15,7 +15,7 @@ from tickets_tf.export import tflite
 _SHAPE, _CLASSES = (32, 32, 3), 10
 
 
-def over_limit(model, ratio):
+def over_limit(model: str, ratio: float) -> tuple[float, float]:
   """Exports a random ticket with random weights as sparse float32, and measures the file.
 
   Args:
@@ -30,7 +30,7 @@ def over_limit(model, ratio):
   network.set_weights(ticket.weights)
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'ticket'
-    saved_model.export_saved_model(fold.fold_batch_norm(network), blank.dataset(_SHAPE, _CLASSES), path, {})
-    content = tflite.convert(saved_model.LoadedTicket(path), tflite.VARIANTS['sparse_float32'], calibration=None)
+    saved_model.write_saved_model(fold.fold_batch_norm(network), blank.dataset(_SHAPE, _CLASSES), path, {})
+    content = tflite.convert(saved_model.SavedModelClassifier(path), tflite.VARIANTS['sparse_float32'])
   limit = size.information_limit(ticket.mask.shapes, ticket.mask.counts)
   return len(content) / limit, len(gzip.compress(content)) / limit

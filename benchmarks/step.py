@@ -1,28 +1,30 @@
-"""Timings of two things in turn; what is kept is their ratio, since machines are shared and noisy."""
+"""A masked training step against a dense one."""
 
 import time
 
 import numpy as np
+import numpy.typing as npt
 import tf_keras as keras
 
 from tickets_tf import models
 from tickets_tf import sparse
-from tickets_tf.experiment import tickets
 from tickets_tf import training
+from tickets_tf.experiment import tickets
+from tickets_tf.runs.settings import Settings
 
 _IMAGE, _CLASSES = (32, 32, 3), 10
 
 
-def masked_over_dense(settings, rounds=7, steps=3):
-  """Times a training step of a random ticket against that of the dense network.
+def masked_over_dense(settings: Settings, rounds: int = 7, steps: int = 3) -> list[float]:
+  """Times a training step of a random ticket against that of the dense network, in turn.
 
   Args:
-    settings: the `Settings` that give network, batch size, ratio and optimizer.
+    settings: what gives network, batch size, ratio and optimizer.
     rounds: pairs of measurements.
     steps: training steps per measurement.
 
   Returns:
-    A list of `rounds` ratios, masked over dense.
+    `rounds` ratios, masked over dense.
   """
   rng = np.random.default_rng(0)
   images = rng.normal(size=(settings.batch_size, *_IMAGE)).astype(np.float32)
@@ -37,11 +39,11 @@ def masked_over_dense(settings, rounds=7, steps=3):
   return [first / second for first, second in seconds]
 
 
-def _network(settings):
+def _network(settings: Settings) -> keras.Model:
   return models.build_model(settings.model, _IMAGE, _CLASSES, width=settings.width)
 
 
-def _seconds(model, images, labels, steps):
+def _seconds(model: keras.Model, images: npt.NDArray[np.float32], labels: npt.NDArray[np.int32], steps: int) -> float:
   start = time.perf_counter()
   for _ in range(steps):
     model.train_on_batch(images, labels)

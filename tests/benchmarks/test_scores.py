@@ -20,7 +20,7 @@ def path(tmp_path_factory):
 
 def measured(path, side, score, folder):
   found = fresh.measure(path, side, score, 6, calls=1, scores_path=folder / 'scores.npz')
-  assert len(found['seconds']) == 1 and found['seconds'][0] > 0
+  assert len(found.seconds) == 1 and found.seconds[0] > 0
   with np.load(folder / 'scores.npz', allow_pickle=False) as stored:
     return [stored[name] for name in stored.files]
 

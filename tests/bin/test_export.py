@@ -12,7 +12,8 @@ from PIL import Image
 
 import tickets_tf
 from tickets_tf import data
-from tickets_tf.experiment import run
+from tickets_tf.experiment import train
+from tickets_tf.runs.run import Run
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -28,8 +29,8 @@ def finished(tmp_path_factory):
   """The folder of a finished run."""
   settings = tickets_tf.Settings(model='resnet8', width=8, epochs=3, ratio=0.9, progress=False, tensorboard=False,
                                  output_dir=str(tmp_path_factory.mktemp('runs')))
-  run.train(settings, lambda line: None)
-  return settings.folder()
+  train.train(settings, lambda line: None)
+  return Run(settings).folder.path
 
 
 @pytest.fixture(scope='module')

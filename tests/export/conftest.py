@@ -37,8 +37,8 @@ def network(digits):
 def ticket(network, digits, tmp_path_factory):
   """The network as a SavedModel, loaded."""
   folder = tmp_path_factory.mktemp('ticket') / 'saved_model'
-  saved_model.export_saved_model(fold.fold_batch_norm(network), digits, folder, {'mask': 'abc', 'secret': 'x'})
-  return saved_model.LoadedTicket(folder)
+  saved_model.write_saved_model(fold.fold_batch_norm(network), digits, folder, {'mask': 'abc', 'secret': 'x'})
+  return saved_model.SavedModelClassifier(folder)
 
 
 @pytest.fixture(scope='session')

@@ -1,3 +1,5 @@
+import dataclasses
+import json
 import re
 import shutil
 import subprocess
@@ -10,15 +12,17 @@ from PIL import Image
 
 import tickets_tf
 from tickets_tf import data
-from tickets_tf.runs import records
-from tickets_tf.experiment import run
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
+from tickets_tf.experiment import train
 from tickets_tf.export import bundle
 from tickets_tf.export import card
-from tickets_tf.export import lite
-from tickets_tf.export import saved_model
 from tickets_tf.export import size
+from tickets_tf.export.export_report import ExportedFile, SparseLayers
+from tickets_tf.export.saved_model import SavedModelClassifier
+from tickets_tf.export.tflite_classifier import TFLiteClassifier
+from tickets_tf.runs import records
+from tickets_tf.runs.run import Run
 
 TINY = dict(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=2, ratio=0.9, progress=False,
             tensorboard=False)
@@ -36,7 +40,7 @@ def quiet(*_):
 def finished(tmp_path_factory):
   """A finished run's (folder, record before any export)."""
   settings = tickets_tf.Settings(output_dir=str(tmp_path_factory.mktemp('runs')), **TINY)
-  return settings.folder(), run.train(settings, quiet)
+  return Run(settings).folder.path, train.train(settings, quiet)
 
 
 @pytest.fixture(scope='module')
@@ -47,35 +51,45 @@ def exported(finished):
 
 def test_what_an_export_leaves(exported, finished):
   folder, report = exported
-  kept = {row['file'] for row in report['tflite'] if row['kept']}
+  kept = {row.file for row in report.tflite if row.kept}
   assert {path.name for path in folder.iterdir()} == {'saved_model', 'labels.txt', 'README.md', 'export.json', *kept}
-  assert kept == {'dense_float32.tflite', report['best']}
-  assert [row['file'] for row in report['tflite']] == ['dense_float32.tflite', 'sparse_float32.tflite',
-                                                       'sparse_int8.tflite']
+  assert kept == {'dense_float32.tflite', report.best}
+  assert [row.file for row in report.tflite] == ['dense_float32.tflite', 'sparse_float32.tflite', 'sparse_int8.tflite']
   assert (folder / 'labels.txt').read_text().split() == [str(digit) for digit in range(10)]
-  for row in report['tflite']:
-    if row['kept']:
-      assert (folder / row['file']).stat().st_size == row['bytes']
-  assert report == records.read_json(folder / 'export.json')
-  assert report['saved_model']['accuracy'] == pytest.approx(finished[1]['final_accuracy'])
+  for row in report.tflite:
+    if row.kept:
+      assert (folder / row.file).stat().st_size == row.bytes
+  assert report.to_json() == records.read_json(folder / 'export.json')
+  assert report.saved_model.accuracy == pytest.approx(finished[1].final_accuracy)
+
+
+def test_the_keys_of_the_report(exported):
+  """Other programs read them."""
+  report = json.loads((exported[0] / 'export.json').read_text())
+  assert list(report) == ['saved_model', 'tflite', 'best', 'tolerance', 'test_examples', 'limit_bytes', 'environment']
+  assert list(report['saved_model']) == ['bytes', 'accuracy']
+  assert list(report['tflite'][0]) == ['file', 'bytes', 'gzip_bytes', 'accuracy', 'largest_logit_difference', 'latency',
+                                       'operators', 'sparse_layers', 'kept']
+  assert list(report['tflite'][0]['latency'][0]) == ['threads', 'milliseconds', 'over_dense']
+  assert list(report['tflite'][0]['sparse_layers']) == ['as_they_are', 'made_dense']
+  assert 'CONV_2D' in report['tflite'][0]['operators'] and {'python', 'platform'} <= set(report['environment'])
 
 
 def test_the_record_learns_of_it_and_is_otherwise_as_it_was(exported, finished):
   folder, report = exported
   record = records.read(finished[0])
-  assert record.pop('export') == {'folder': str(folder), **report}
-  assert record == {key: value for key, value in finished[1].items() if key != 'export'}
+  assert record.export == {'folder': str(folder), **report.to_json()}
+  assert dataclasses.replace(record, export=None) == finished[1]
 
 
 def test_the_saved_model_knows_its_record(exported, finished):
-  description = saved_model.LoadedTicket(exported[0] / 'saved_model').description
+  description = SavedModelClassifier(exported[0] / 'saved_model').description
   record = finished[1]
-  assert description['mask'] == record['mask'] and description['settings'] == record['settings']
-  assert {**description['record'], 'settings': record['settings']} == record
-  assert [layer['kept'] for layer in description['layers']] == [layer['kept'] for layer in record['layers']]
-  limit = size.information_limit([layer['shape'] for layer in record['layers']],
-                                 [layer['kept'] for layer in record['layers']])
-  assert exported[1]['limit_bytes'] == limit
+  assert description['mask'] == record.mask and description['settings'] == dataclasses.asdict(record.settings)
+  assert {**description['record'], 'settings': description['settings']} == records.to_json(record)
+  assert [layer['kept'] for layer in description['layers']] == [layer.kept for layer in record.layers]
+  limit = size.information_limit([layer.shape for layer in record.layers], [layer.kept for layer in record.layers])
+  assert exported[1].limit_bytes == limit
 
 
 def test_the_saved_model_has_no_batch_norm_and_the_weights_of_the_run(exported, finished):
@@ -89,12 +103,13 @@ def test_the_saved_model_has_no_batch_norm_and_the_weights_of_the_run(exported, 
 def test_a_saved_model_is_exported_as_a_run_is(exported, finished, tmp_path):
   options = bundle.Options(variants=('sparse_float32',), rounds=5, tflite='all')
   again = bundle.export_saved_model(exported[0] / 'saved_model', tmp_path / 'again', options, quiet)
-  assert again['limit_bytes'] == exported[1]['limit_bytes']
-  for first, second in zip(exported[1]['tflite'], again['tflite']):
+  assert again.limit_bytes == exported[1].limit_bytes
+  # Without int8, the third file of the first export.
+  for first, second in zip(exported[1].tflite[:2], again.tflite, strict=True):
     for key in ('file', 'bytes', 'accuracy', 'operators'):
-      assert first[key] == second[key]
+      assert getattr(first, key) == getattr(second, key)
   unfolded = bundle.export_saved_model(finished[0] / 'ticket', tmp_path / 'unfolded', options, quiet)
-  assert unfolded['limit_bytes'] is None and {path.name for path in (tmp_path / 'unfolded').iterdir()} == {
+  assert unfolded.limit_bytes is None and {path.name for path in (tmp_path / 'unfolded').iterdir()} == {
       'saved_model', 'labels.txt', 'README.md', 'export.json', 'dense_float32.tflite', 'sparse_float32.tflite'}
   assert '| - |' in (tmp_path / 'unfolded' / 'README.md').read_text()
 
@@ -103,7 +118,7 @@ def test_no_tflite_at_all(finished, tmp_path):
   report = bundle.export_run(finished[0], tmp_path / 'out', bundle.Options(tflite='none'), quiet)
   assert {path.name for path in (tmp_path / 'out').iterdir()} == {'saved_model', 'labels.txt', 'README.md',
                                                                    'export.json'}
-  assert report['best'] is None and 'tflite' not in (tmp_path / 'out' / 'README.md').read_text()
+  assert report.best is None and 'tflite' not in (tmp_path / 'out' / 'README.md').read_text()
   assert card.table(report).startswith('SavedModel: ') and len(card.table(report).splitlines()) == 1
 
 
@@ -114,11 +129,10 @@ class Measured:
   def __init__(self, *_):
     self._rows = iter(TABLE.values())
 
-  def verify(self, content, dense):
+  def verify(self, file, content, dense):
     del content, dense
     bytes_, accuracy = next(self._rows)
-    return {'bytes': bytes_, 'gzip_bytes': 1, 'accuracy': accuracy, 'largest_logit_difference': 0.0, 'latency': [],
-            'operators': [], 'sparse_layers': {'as_they_are': 0, 'made_dense': 0}}
+    return ExportedFile(file, bytes_, 1, accuracy, 0.0, (), (), SparseLayers(0, 0))
 
 
 @pytest.mark.parametrize('tflite, tolerance, best, kept', [
@@ -135,9 +149,9 @@ def test_the_best_is_the_smallest_within_the_tolerance(tflite, tolerance, best, 
   variants = tuple(name.removesuffix('.tflite') for name in TABLE)
   report = bundle.export_run(finished[0], tmp_path / 'out',
                              bundle.Options(tflite, tolerance, variants), quiet)
-  assert report['best'] == best
+  assert report.best == best
   assert sorted(path.name for path in (tmp_path / 'out').glob('*.tflite')) == sorted(kept)
-  assert [row['file'] for row in report['tflite'] if row['kept']] == kept
+  assert [row.file for row in report.tflite if row.kept] == kept
 
 
 def test_nothing_within_the_tolerance(finished, tmp_path, monkeypatch):
@@ -145,8 +159,8 @@ def test_nothing_within_the_tolerance(finished, tmp_path, monkeypatch):
   monkeypatch.setattr(Measured, 'accuracy', 0.95)
   monkeypatch.setattr(bundle, '_check_accuracy', quiet)
   monkeypatch.setattr(bundle.tflite, 'convert', lambda ticket, variant, calibration: b'')
-  with pytest.raises(TicketsError, match='no TFLite file is within --tolerance=0.5 points of the SavedModel, 95.00%: '
-                                         'dense_float32.tflite 90.00%, dense_int8'):
+  with pytest.raises(TicketsError, match=re.escape('no TFLite file is within --tolerance=0.5 points of the SavedModel, '
+                                                   '95.00%: dense_float32.tflite 90.00%, dense_int8')):
     bundle.export_run(finished[0], tmp_path / 'out',
                       bundle.Options(variants=('dense_int8', 'sparse_float16')), quiet)
   assert not list(tmp_path.iterdir())
@@ -172,7 +186,7 @@ def test_weights_that_are_not_the_runs(finished, tmp_path):
   folder = tmp_path / 'run'
   shutil.copytree(finished[0], folder, ignore=shutil.ignore_patterns('export'))
   shutil.copy(folder / 'start.weights.h5', folder / 'final.weights.h5')
-  with pytest.raises(TicketsError, match='the SavedModel has test accuracy .*, the record says .*'):
+  with pytest.raises(TicketsError, match=r'the SavedModel has test accuracy .*, the record says .*'):
     bundle.export_run(folder, options=FEW, say=quiet)
   assert not (folder / 'export').exists()
 
@@ -182,8 +196,8 @@ def test_bad_input(finished, exported, tmp_path):
   (tmp_path / 'mine').write_text('')
   cases = [
       (lambda: bundle.export_run(tmp_path), 'holds no record.json: not the folder of a finished run'),
-      (lambda: bundle.export_run(folder, tmp_path), f'--output={tmp_path}: is there and holds no export.json'),
-      (lambda: bundle.export_run(folder, tmp_path / 'mine'), f'--output={tmp_path}/mine: is there and holds no'),
+      (lambda: bundle.export_run(folder, tmp_path), f'--output={tmp_path}: exists and holds no export.json'),
+      (lambda: bundle.export_run(folder, tmp_path / 'mine'), f'--output={tmp_path}/mine: exists and holds no'),
       (lambda: bundle.export_saved_model(tmp_path), f'--saved_model={tmp_path}: not the SavedModel of a ticket'),
       (lambda: bundle.export_saved_model(exported[0] / 'saved_model', exported[0]),
        'holds the SavedModel that is to be exported'),
@@ -199,10 +213,10 @@ def test_bad_input(finished, exported, tmp_path):
 
 def test_compaction_cuts_channels_and_keeps_the_function(finished, tmp_path):
   report = bundle.export_run(finished[0], tmp_path / 'out', bundle.Options(tflite='none', compact=True), quiet)
-  ticket = saved_model.LoadedTicket(tmp_path / 'out' / 'saved_model')
-  before, after = ticket.description['compaction']['weights']
-  assert before > after == sum(np.prod(layer['shape']) for layer in ticket.description['layers'])
-  assert report['saved_model']['accuracy'] == pytest.approx(finished[1]['final_accuracy'], abs=0.003)
+  description = SavedModelClassifier(tmp_path / 'out' / 'saved_model').description
+  before, after = description['compaction']['weights']
+  assert before > after == sum(np.prod(layer['shape']) for layer in description['layers'])
+  assert report.saved_model.accuracy == pytest.approx(finished[1].final_accuracy, abs=0.003)
   assert '| channels without weights | removed |' in (tmp_path / 'out' / 'README.md').read_text()
 
 
@@ -224,7 +238,7 @@ def test_the_code_in_the_model_card_works(best, exported, finished, tmp_path):
   if best:
     folder = tmp_path / 'export'
     report = bundle.export_run(finished[0], folder, bundle.Options(variants=(best,), tolerance=100, rounds=5), quiet)
-    assert report['best'] == f'{best}.tflite'
+    assert report.best == f'{best}.tflite'
   digits = data.load_dataset('digits')
   for index in range(10):
     Image.fromarray(digits.test.images[index, ..., 0]).save(tmp_path / f'{index}.png')
@@ -234,22 +248,22 @@ def test_the_code_in_the_model_card_works(best, exported, finished, tmp_path):
       f'{SNIPPET}\n{code}\nfor index in range(10): print(*predict(sys.argv[1] + f"/{{index}}.png"))')
   done = subprocess.run([sys.executable, tmp_path / 'snippet.py', tmp_path], cwd=folder, capture_output=True, text=True)
   assert done.returncode == 0, done.stderr
-  expected = lite.LiteTicket(folder / report['best']).predict(digits.test.images[:10])
+  expected = TFLiteClassifier(folder / report.best).predict(digits.test.images[:10])
   found = [line.split() for line in done.stdout.splitlines()]
   assert [digits.class_names[index] for index in expected.argmax(axis=1)] == [name for name, _ in found]
   np.testing.assert_allclose([float(value) for _, value in found], expected.max(axis=1), rtol=1e-5)
-  assert {'```cpp', '```kotlin'} <= set(readme.splitlines()) and f'{report["test_examples"]} images' in readme
+  assert {'```cpp', '```kotlin'} <= set(readme.splitlines()) and f'{report.test_examples} images' in readme
 
 
 def test_the_card_tells_the_numbers(exported, finished):
   folder, report = exported
   readme = (folder / 'README.md').read_text()
   table = card.table(report)
-  for row in report['tflite']:
+  for row in report.tflite:
     for text in (readme, table):
-      assert f'{row["bytes"]:,}' in text and f'{row["accuracy"]:.2%}' in text and row['file'] in text
-  assert f'SavedModel: {report["saved_model"]["bytes"]:,} bytes' in table and table.endswith(report['best'])
+      assert f'{row.bytes:,}' in text and f'{row.accuracy:.2%}' in text and row.file in text
+  assert f'SavedModel: {report.saved_model.bytes:,} bytes' in table and table.endswith(report.best)
   assert '0 of 10 layers' in readme and '0 of 10 layers' in table, 'convolutions gain size alone'
-  kept, weights = (sum(layer[key] for layer in finished[1]['layers']) for key in ('kept', 'weights'))
-  assert f'{kept:,} of {weights:,}, sparsity 90.' in readme and finished[1]['mask'] in readme
+  record = finished[1]
+  assert f'{record.kept:,} of {record.weights:,}, sparsity 90.' in readme and record.mask in readme
   assert '{' not in re.sub(r'```.*?```', '', readme, flags=re.DOTALL), 'something of the template is left'

@@ -13,8 +13,8 @@ def norms(model):
 
 def randomised(model):
   rng = np.random.default_rng(0)
-  model.set_weights([np.abs(rng.normal(size=value.shape)) + 0.1 if 'variance' in weight.name else
-                     rng.normal(size=value.shape) for weight, value in zip(model.weights, model.get_weights())])
+  model.set_weights([np.abs(rng.normal(size=weight.shape)) + 0.1 if 'variance' in weight.name else
+                     rng.normal(size=weight.shape) for weight in model.weights])
   return model
 
 
@@ -34,7 +34,7 @@ def test_a_ticket_keeps_its_function_and_its_zeros(network):
       kernel = folded.get_layer(layer.name).kernel.numpy()
       np.testing.assert_array_equal(kernel != 0, layer.kernel.numpy() != 0)
       assert not np.signbit(kernel[kernel == 0]).any(), 'minus zero'
-  for value, now in zip(before, network.get_weights()):
+  for value, now in zip(before, network.get_weights(), strict=True):
     np.testing.assert_array_equal(value, now)
 
 

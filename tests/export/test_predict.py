@@ -12,7 +12,7 @@ from tickets_tf.errors import UsageError
 
 class Brightness:
   """Classes 'dark' and 'bright', the more probable the more so."""
-  class_names = ['dark', 'bright']
+  class_names = ('dark', 'bright')
   image_shape = (4, 4, 3)
   calls = 0
 
@@ -57,12 +57,12 @@ def test_what_finds_nothing_is_named(pattern, folder):
 
 
 def test_the_most_probable_first(folder):
-  found = list(predict.predict(Brightness(), predict.find_images([str(folder)]), top=2))
+  found = list(predict.classify_files(Brightness(), predict.find_images([str(folder)]), top=2))
   assert [each['image'].removeprefix(f'{folder}/') for each in found] == ['000.png', '204.PNG', 'below/051.jpg']
   assert [[one['class'] for one in each['classes']] for each in found] == [['dark', 'bright'], ['bright', 'dark'],
                                                                            ['dark', 'bright']]
   assert [each['classes'][0]['probability'] for each in found] == pytest.approx([1, 0.8, 0.8], abs=0.01)
-  assert [len(each['classes']) for each in predict.predict(Brightness(), [found[0]['image']], top=1)] == [1]
+  assert [len(each['classes']) for each in predict.classify_files(Brightness(), [found[0]['image']], top=1)] == [1]
   json.dumps(found)
 
 
@@ -70,16 +70,16 @@ def test_broken_images_are_named_and_left_out(folder):
   (folder / '100.png').write_bytes((folder / '000.png').read_bytes()[:40])
   broken = []
   paths = [str(folder / name) for name in ('100.png', '000.png', 'notes.txt', 'gone.png', '204.PNG')]
-  found = list(predict.predict(Brightness(), paths, broken=broken.append))
+  found = list(predict.classify_files(Brightness(), paths, broken=broken.append))
   assert names([each['image'] for each in found], folder) == ['000.png', '204.PNG']
   assert [str(error).split(':')[0] for error in broken] == [paths[0], paths[2], paths[3]]
   assert all(isinstance(error, TicketsError) for error in broken)
-  assert not list(predict.predict(Brightness(), paths[:1], broken=broken.append)), 'none is left'
+  assert not list(predict.classify_files(Brightness(), paths[:1], broken=broken.append)), 'none is left'
 
 
 def test_many_images_are_taken_in_batches(folder):
   ticket = Brightness()
-  assert len(list(predict.predict(ticket, [str(folder / '000.png')] * 230))) == 230
+  assert len(list(predict.classify_files(ticket, [str(folder / '000.png')] * 230))) == 230
   assert ticket.calls == 3
 
 

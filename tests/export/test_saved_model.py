@@ -41,7 +41,7 @@ def exported(tmp_path_factory):
   dataset = data.load_dataset('digits')
   model = tickets_tf.build_model('resnet8', dataset.image_shape, 10, width=4)
   model(np.random.default_rng(0).normal(size=(64, 8, 8, 1)), training=True)  # statistics that are not the initial ones
-  export.export_saved_model(model, dataset, folder / 'ticket', {'mask': 'abc'})
+  export.write_saved_model(model, dataset, folder / 'ticket', {'mask': 'abc'})
   return folder, dataset, model
 
 
@@ -102,7 +102,7 @@ def test_later_training_changes_nothing(tmp_path):
   dataset = data.load_dataset('digits')
   model = tickets_tf.build_model('resnet8', dataset.image_shape, 10, width=4)
   wrapped = sparse.wrap(model, tickets_tf.find_ticket(model, 'random', 0.5).mask)
-  export.export_saved_model(sparse.strip(wrapped), dataset, tmp_path / 'ticket', {})
+  export.write_saved_model(sparse.strip(wrapped), dataset, tmp_path / 'ticket', {})
   ticket = tickets_tf.load_ticket(tmp_path / 'ticket')
   before = ticket.logits(dataset.test.images[:4])
   wrapped.compile('sgd', keras.losses.SparseCategoricalCrossentropy(from_logits=True))

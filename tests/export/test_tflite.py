@@ -10,9 +10,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tickets_tf.errors import UsageError
 from tickets_tf.export import flatbuffer
-from tickets_tf.export import lite
 from tickets_tf.export import tflite
 from tickets_tf.export import verify
+from tickets_tf.export.program import Program, all_threads
+from tickets_tf.export.tflite_classifier import TFLiteClassifier
 
 NAMES = list(tflite.VARIANTS)
 
@@ -24,19 +25,19 @@ def tensors(content):
 
 def test_the_variants():
   assert NAMES == ['dense_float32', 'dense_float16', 'dense_int8', 'sparse_float32', 'sparse_float16', 'sparse_int8']
-  assert tflite.FALLBACK == NAMES[0], 'latency is measured against the first'
+  assert NAMES[0] == tflite.FALLBACK, 'latency is measured against the first'
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_it_computes_what_the_saved_model_does(name, contents, ticket, digits):
   images = digits.test.images[:150]  # one whole batch and a part of one
   expected = ticket.predict(images)
-  found, = lite.Program(contents[name]).run(images)
+  found, = Program(contents[name]).run(images)
   assert found.shape == expected.shape and found.dtype == np.float32
   tolerance = {'float32': 1e-5, 'float16': 1e-2, 'int8': 0.2}[tflite.VARIANTS[name].numbers]
   np.testing.assert_allclose(found, expected, atol=tolerance)
   assert np.abs(found - expected).max() > (0 if name.endswith('32') else tolerance / 1000), 'no 16 or 8 bits in it'
-  np.testing.assert_array_equal(lite.Program(contents[name], threads=1).run(images[:1])[0].shape, (1, 10))
+  np.testing.assert_array_equal(Program(contents[name], threads=1).run(images[:1])[0].shape, (1, 10))
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -111,7 +112,7 @@ def test_removed_weights_are_zero(contents, network):
     model, found = tensors(content)
     dtype = np.float32 if name == 'dense_float32' else np.int8
     kernels = [model.buffers[found[operator.inputs[1]].buffer].data.view(dtype)
-               for code, operator in zip(flatbuffer.operators(content), model.subgraphs[0].operators)
+               for code, operator in zip(flatbuffer.operators(content), model.subgraphs[0].operators, strict=True)
                if code in ('CONV_2D', 'FULLY_CONNECTED')]
     expected = [layer.kernel.numpy() for layer in network.layers if hasattr(layer, 'kernel')]
     assert sum(kernel.size for kernel in kernels) == sum(kernel.size for kernel in expected)
@@ -123,8 +124,8 @@ def test_removed_weights_are_zero(contents, network):
 def test_logits_can_be_seen(contents, ticket, digits):
   images = digits.test.images[:20]
   for name, content in contents.items():
-    probabilities, logits = lite.Program(flatbuffer.with_logits(content)).run(images)
-    assert len(lite.Program(content).run(images)) == 1
+    probabilities, logits = Program(flatbuffer.with_logits(content)).run(images)
+    assert len(Program(content).run(images)) == 1
     tolerance = {'float32': 1e-4, 'float16': 0.1, 'int8': 2}[tflite.VARIANTS[name].numbers]
     np.testing.assert_allclose(logits, ticket.logits(images), atol=tolerance)
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -135,16 +136,17 @@ def test_the_verifier_measures(contents, ticket, digits):
   verifier = verify.Verifier(ticket, digits.test, rounds=5)
   expected = np.mean(ticket.predict(digits.test.images).argmax(axis=1) == digits.test.labels)
   assert verifier.accuracy == pytest.approx(expected)
-  row = verifier.verify(contents['sparse_int8'], contents['dense_float32'])
-  found = lite.Program(contents['sparse_int8']).run(digits.test.images)[0]
-  assert row['accuracy'] == pytest.approx(np.mean(found.argmax(axis=1) == digits.test.labels))
-  assert row['bytes'] == len(contents['sparse_int8'])
-  assert row['gzip_bytes'] == len(gzip.compress(contents['sparse_int8']))
-  assert 0.01 < row['largest_logit_difference'] < 5
-  assert [each['threads'] for each in row['latency']] == sorted({1, lite.all_threads()})
-  assert all(each['milliseconds'] > 0 and each['over_dense'] > 0 for each in row['latency'])
-  exact = verifier.verify(contents['dense_float32'], contents['dense_float32'])
-  assert exact['largest_logit_difference'] < 1e-4 and exact['accuracy'] == pytest.approx(expected)
+  row = verifier.verify('x.tflite', contents['sparse_int8'], contents['dense_float32'])
+  assert row.file == 'x.tflite' and row.kept
+  found = Program(contents['sparse_int8']).run(digits.test.images)[0]
+  assert row.accuracy == pytest.approx(np.mean(found.argmax(axis=1) == digits.test.labels))
+  assert row.bytes == len(contents['sparse_int8'])
+  assert row.gzip_bytes == len(gzip.compress(contents['sparse_int8']))
+  assert 0.01 < row.largest_logit_difference < 5
+  assert [each.threads for each in row.latency] == sorted({1, all_threads()})
+  assert all(each.milliseconds > 0 and each.over_dense > 0 for each in row.latency)
+  exact = verifier.verify('dense.tflite', contents['dense_float32'], contents['dense_float32'])
+  assert exact.largest_logit_difference < 1e-4 and exact.accuracy == pytest.approx(expected)
 
 
 def test_labels_are_inside(contents, digits):
@@ -155,7 +157,7 @@ def test_labels_are_inside(contents, digits):
 
 def test_a_file_predicts(contents, digits, ticket, tmp_path):
   (tmp_path / 'x.tflite').write_bytes(contents['sparse_float32'])
-  loaded = lite.LiteTicket(tmp_path / 'x.tflite')
+  loaded = TFLiteClassifier(tmp_path / 'x.tflite')
   np.testing.assert_allclose(loaded.predict(digits.test.images[:3]), ticket.predict(digits.test.images[:3]), atol=1e-5)
   np.testing.assert_allclose(loaded.predict(digits.test.images[0]), ticket.predict(digits.test.images[0]), atol=1e-5)
   assert loaded.classify(digits.test.images[:9]) == ticket.classify(digits.test.images[:9])
@@ -168,9 +170,9 @@ def test_every_truncation_is_named(contents, tmp_path):
   for length in (0, 1, 4, 100, len(content) // 2, len(content) - 300, len(content) - 1):
     path.write_bytes(content[:length])
     with pytest.raises(UsageError, match=f'^{path}: truncated, or not a .tflite file'):
-      lite.LiteTicket(path)
+      TFLiteClassifier(path)
   path.write_bytes(content[100:])  # the end is whole, the front is not
   with pytest.raises(UsageError, match=f'^{path}: truncated, or not a .tflite file'):
-    lite.LiteTicket(path)
-  with pytest.raises(UsageError, match='nowhere.tflite: cannot be read: No such file'):
-    lite.LiteTicket(tmp_path / 'nowhere.tflite')
+    TFLiteClassifier(path)
+  with pytest.raises(UsageError, match=r'nowhere\.tflite: cannot be read: No such file'):
+    TFLiteClassifier(tmp_path / 'nowhere.tflite')

@@ -1,6 +1,7 @@
-"""Tickets as files that run without this package."""
+"""Tickets as files that run without this package, and the classifiers that they are."""
 
+from tickets_tf.export.classifier import Classifier
 from tickets_tf.export.loading import load_ticket
-from tickets_tf.export.saved_model import export_saved_model
+from tickets_tf.export.saved_model import write_saved_model
 
-__all__ = ['export_saved_model', 'load_ticket']
+__all__ = ['Classifier', 'load_ticket', 'write_saved_model']

@@ -1,35 +1,44 @@
 """A ticket as a folder of files that an engineer can ship, each proven on the test set."""
 
 import dataclasses
+import os
 import pathlib
 import shutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
+import tf_keras as keras
 
-from tickets_tf.training import checkpoints
 from tickets_tf import data
 from tickets_tf import environment
 from tickets_tf import files
 from tickets_tf import models
-from tickets_tf.runs import records
 from tickets_tf import seeds
-from tickets_tf.runs import settings as settings_lib
-from tickets_tf.errors import TicketsError
-from tickets_tf.errors import UsageError
-from tickets_tf.pruning.mask import load_mask
+from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.export import card
-from tickets_tf.export import compact
 from tickets_tf.export import fold
-from tickets_tf.export import lite
 from tickets_tf.export import saved_model
 from tickets_tf.export import size
 from tickets_tf.export import tflite
 from tickets_tf.export import verify
+from tickets_tf.export.compaction import Compaction, compact
+from tickets_tf.export.export_report import ExportedFile, ExportedSavedModel, ExportReport
+from tickets_tf.export.folder import ExportFolder
+from tickets_tf.export.saved_model import SavedModelClassifier
+from tickets_tf.pruning.mask import load_mask
+from tickets_tf.runs import records
+from tickets_tf.runs.folder import RunFolder
+from tickets_tf.runs.settings import Settings
+from tickets_tf.runs.settings import from_dict
+from tickets_tf.training import checkpoints
 
-REPORT = 'export.json'
-SAVED_MODEL = 'saved_model'
 _CALIBRATION_IMAGES = 200
-_ROUNDING = 1e-9  # of a difference of accuracies that is the tolerance exactly
+_ROUNDING = 1e-9  # lets a loss of accuracy that is exactly the tolerance pass
+
+Say = Callable[[str], object]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,182 +51,209 @@ class Options:
     variants: names in `tflite.VARIANTS` to try, beside the dense fallback; empty: all.
     rounds: pairs of measurements of latency.
     compact: remove the channels that the mask leaves without weights.
-    data_dir: replaces that of the ticket's settings, where the data set has moved; empty keeps it.
+    data_dir: replaces that of the ticket's settings if the data set has moved; empty keeps it.
   """
   tflite: str = 'best'
   tolerance: float = 0.5
-  variants: tuple = ()
+  variants: tuple[str, ...] = ()
   rounds: int = 11
   compact: bool = False
   data_dir: str = ''
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     unknown = [name for name in self.variants if name not in tflite.VARIANTS]
     if unknown:
       raise UsageError(f'--variants={",".join(self.variants)}: {unknown[0]!r} is unknown; known: '
                        f'{", ".join(tflite.VARIANTS)}')
 
 
-def export_run(folder, output=None, options=Options(), say=print):
-  """Exports the ticket that a run trained, and adds what came of it to the run's record.
+def export_run(folder: str | os.PathLike[str], output: str | os.PathLike[str] | None = None,
+               options: Options = Options(), say: Say = print) -> ExportReport:
+  """Exports the ticket that a run trained, and adds the report to the run's record.
 
   Args:
     folder: the folder of a finished run.
     output: the folder to write, whole or not at all; an earlier export there is replaced. None: `export` in the run's.
-    options: `Options`.
+    options: how to export.
     say: takes lines for the user.
 
-  Returns:
-    What is in `export.json`, a dictionary.
-
   Raises:
-    UsageError: where the run has not finished, or `output` holds other things.
-    TicketsError: where something cannot be built, written or run.
+    UsageError: if the run has not finished, or `output` holds other things.
+    TicketsError: if something cannot be built, written or run.
   """
-  folder = pathlib.Path(folder)
-  record = records.read(folder)
-  output = _free(output or folder / 'export')
-  dataset = _dataset(record['settings'], options)
-  network, compaction = _network(folder, record, dataset, options)
-  extra = {'mask': record['mask'], 'layers': _layers(network), 'compaction': compaction,
-           'settings': record['settings'],
-           'record': {key: value for key, value in record.items() if key not in ('settings', 'export')}}
+  run = RunFolder(pathlib.Path(folder))
+  record = records.read(run.path)
+  output = _free(output or run.export)
+  dataset = _dataset(record.settings, options)
+  network, compaction = _network(run, record.settings, dataset, options)
+  told = records.to_json(dataclasses.replace(record, export=None))
+  extra = {'mask': record.mask, 'layers': _layers(network),
+           'compaction': dataclasses.asdict(compaction) if compaction else None,
+           'settings': told.pop('settings'), 'record': told}
 
-  def write_saved_model(path):
-    saved_model.export_saved_model(network, dataset, path, extra)
+  def write(path: pathlib.Path) -> None:
+    saved_model.write_saved_model(network, dataset, path, extra)
 
-  report = _bundle(write_saved_model, dataset, output, options, say)
-  records.write(folder, {**record, 'export': {'folder': str(output), **report}})
+  report = _bundle(write, dataset, output, options, say)
+  records.write(run.path, dataclasses.replace(record, export={'folder': str(output), **report.to_json()}))
   return report
 
 
-def export_saved_model(folder, output=None, options=Options(), say=print):
-  """Exports a ticket that is a SavedModel already; arguments and errors as `export_run`, but for:
+def export_saved_model(folder: str | os.PathLike[str], output: str | os.PathLike[str] | None = None,
+                       options: Options = Options(), say: Say = print) -> ExportReport:
+  """Exports a ticket that is a SavedModel already.
 
   Args:
     folder: the SavedModel, as `export_run` or a run left it.
-    output: None: `export` beside the SavedModel.
+    output: as for `export_run`; None: `export` beside the SavedModel.
+    options: how to export.
+    say: takes lines for the user.
+
+  Raises:
+    UsageError: if `folder` is not the SavedModel of a ticket, or `output` holds other things.
+    TicketsError: if something cannot be built, written or run.
   """
   folder = pathlib.Path(folder)
-  if not saved_model.is_ticket(folder):
+  if not saved_model.is_saved_model(folder):
     raise UsageError(f'--saved_model={folder}: not the SavedModel of a ticket')
   if options.compact:
     raise UsageError('--compact: works on the network of a --run, not on a --saved_model')
-  output = _free(output or folder.absolute().parent / 'export')
+  output = _free(output or RunFolder(folder.absolute().parent).export)
   if output in folder.absolute().parents:
     raise UsageError(f'--output={output}: holds the SavedModel that is to be exported')
-  ticket = saved_model.LoadedTicket(folder)
-  if 'float_images' not in ticket.signatures:
+  classifier = SavedModelClassifier(folder)
+  if 'float_images' not in classifier.signatures:
     raise UsageError(f'--saved_model={folder}: an earlier version wrote it, without what a TFLite file needs; '
                      'use --run')
-  dataset = _dataset(ticket.description['settings'], options)
+  dataset = _dataset(from_dict(classifier.description['settings']), options)
   return _bundle(lambda path: shutil.copytree(folder, path), dataset, output, options, say)
 
 
-def _free(output):
+def _free(output: str | os.PathLike[str]) -> pathlib.Path:
   output = pathlib.Path(output).absolute()
-  if output.exists() and not (output / REPORT).is_file() and not (output.is_dir() and not any(output.iterdir())):
-    raise UsageError(f'--output={output}: is there and holds no {REPORT}; give a folder that is new, empty or an '
+  report = ExportFolder(output).report
+  if output.exists() and not report.is_file() and not (output.is_dir() and not any(output.iterdir())):
+    raise UsageError(f'--output={output}: exists and holds no {report.name}; give a folder that is new, empty or an '
                      'earlier export')
   return output
 
 
-def _dataset(used, options):
-  used = settings_lib.from_dict(used)
+def _dataset(used: Settings, options: Options) -> data.Dataset:
   return data.load_dataset(used.dataset, options.data_dir or used.data_dir or None, used.image_size,
                            used.train_examples, used.validation_split)
 
 
-def _network(folder, record, dataset, options):
-  """Returns (the trained network of a run with batch norm folded, report of its compaction or None)."""
-  used = settings_lib.from_dict(record['settings'])
+def _network(run: RunFolder, used: Settings, dataset: data.Dataset,
+             options: Options) -> tuple[keras.Model, Compaction | None]:
+  """Returns the trained network of a run with batch norm folded, and what compaction removed."""
   network = models.build_model(used.model, dataset.image_shape, dataset.num_classes, width=used.width)
-  checkpoints.load_weights(network, folder / 'final.weights.h5')
+  checkpoints.load_weights(network, run.final)
   if not options.compact:
     return fold.fold_batch_norm(network), None
-  smaller = compact.compact(network, load_mask(folder / 'mask.npz'))
-  return fold.fold_batch_norm(smaller), compact.compaction(network, smaller)
+  smaller = compact(network, load_mask(run.mask))
+  return fold.fold_batch_norm(smaller), Compaction.between(network, smaller)
 
 
-def _layers(network):
+def _layers(network: keras.Model) -> list[dict[str, Any]]:
   return [{'name': kernel.name, 'shape': list(kernel.shape), 'kept': int((kernel.variable.numpy() != 0).sum())}
           for kernel in models.prunable_kernels(network)]
 
 
-def _bundle(write_saved_model, dataset, output, options, say):
+def _bundle(write: Callable[[pathlib.Path], object], dataset: data.Dataset, output: pathlib.Path, options: Options,
+            say: Say) -> ExportReport:
+  """Fills the folder of an export.
+
+  Args:
+    write: writes the SavedModel to a path.
+    dataset: the ticket's data set.
+    output: the folder.
+    options: how to export.
+    say: takes lines for the user.
+  """
   with files.replacing(output) as temporary:
     temporary.mkdir(parents=True)
-    write_saved_model(temporary / SAVED_MODEL)
-    ticket = saved_model.LoadedTicket(temporary / SAVED_MODEL)
-    if tuple(ticket.class_names) != tuple(dataset.class_names) or ticket.image_shape != dataset.image_shape:
+    folder = ExportFolder(temporary)
+    write(folder.saved_model)
+    classifier = SavedModelClassifier(folder.saved_model)
+    if tuple(classifier.class_names) != tuple(dataset.class_names) or classifier.image_shape != dataset.image_shape:
       raise UsageError(f'data set {dataset.name!r} has other classes or images than the ticket was trained on')
-    verifier = verify.Verifier(ticket, dataset.test, options.rounds)
-    _check_accuracy(verifier.accuracy, ticket.description, options.tolerance)
-    rows = _tflite_files(ticket, dataset, verifier, temporary, options, say)
-    report = {
-        'saved_model': {'bytes': _folder_bytes(temporary / SAVED_MODEL), 'accuracy': verifier.accuracy},
-        'tflite': rows,
-        'best': _keep_best(rows, verifier.accuracy, temporary, options),
-        'tolerance': options.tolerance,
-        'test_examples': len(dataset.test),
-        'limit_bytes': _limit(ticket.description),
-        'environment': environment.describe([device.name for device in tf.config.list_logical_devices()]),
-    }
-    files.write_text(temporary / lite.LABELS, '\n'.join(ticket.class_names) + '\n')
-    files.write_text(temporary / 'README.md', card.model_card(ticket.description, report))
-    records.write_json(temporary / REPORT, report)
+    verifier = verify.Verifier(classifier, dataset.test, options.rounds)
+    _check_accuracy(verifier.accuracy, classifier.description, options.tolerance)
+    rows = _tflite_files(classifier, dataset, verifier, temporary, options, say)
+    rows, best = _keep_best(rows, verifier.accuracy, temporary, options)
+    report = ExportReport(
+        saved_model=ExportedSavedModel(_folder_bytes(folder.saved_model), verifier.accuracy),
+        tflite=rows,
+        best=best,
+        tolerance=options.tolerance,
+        test_examples=len(dataset.test),
+        limit_bytes=_limit(classifier.description),
+        environment=environment.describe([device.name for device in tf.config.list_logical_devices()]))
+    files.write_text(folder.labels, '\n'.join(classifier.class_names) + '\n')
+    files.write_text(folder.card, card.model_card(classifier.description, report))
+    records.write_json(folder.report, report.to_json())
   return report
 
 
-def _check_accuracy(accuracy, description, tolerance):
+def _check_accuracy(accuracy: float, description: Mapping[str, Any], tolerance: float) -> None:
   recorded = description.get('record', {}).get('final_accuracy', accuracy)
   if abs(accuracy - recorded) > tolerance / 100:
     raise TicketsError(f'the SavedModel has test accuracy {accuracy:.2%}, the record says {recorded:.2%}: the data set '
                        'or the weights have changed since')
 
 
-def _tflite_files(ticket, dataset, verifier, folder, options, say):
-  """Writes the TFLite files and returns what `Verifier.verify` finds about each; the fallback is the first."""
+def _tflite_files(classifier: SavedModelClassifier, dataset: data.Dataset, verifier: verify.Verifier,
+                  folder: pathlib.Path, options: Options, say: Say) -> tuple[ExportedFile, ...]:
+  """Writes and verifies the TFLite files; the dense fallback is the first."""
   if options.tflite == 'none':
-    return []
-  calibration = _calibration_images(dataset.train, ticket.description['settings']['seed'])
-  rows, dense = [], None
+    return ()
+  calibration = _calibration_images(dataset.train, classifier.description['settings']['seed'])
+  rows: list[ExportedFile] = []
+  dense = b''
   for variant in tflite.VARIANTS.values():
     if options.variants and variant.name not in (tflite.FALLBACK, *options.variants):
       continue
     say(f'{variant.name}: converting it, and running it on {len(dataset.test):,} test images')
-    content = tflite.convert(ticket, variant, calibration)
-    dense = dense or content
-    rows.append({'file': f'{variant.name}.tflite', **verifier.verify(content, dense)})
-    (folder / rows[-1]['file']).write_bytes(content)
-  return rows
+    content = tflite.convert(classifier, variant, calibration)
+    dense = content if variant.name == tflite.FALLBACK else dense
+    rows.append(verifier.verify(variant.file, content, dense))
+    (folder / variant.file).write_bytes(content)
+  return tuple(rows)
 
 
-def _calibration_images(examples, seed):
+def _calibration_images(examples: data.Examples, seed: int) -> npt.NDArray[np.uint8]:
   count = min(_CALIBRATION_IMAGES, len(examples))
   return examples.take(seeds.generator(seed, 'calibration').choice(len(examples), count, replace=False)).images
 
 
-def _keep_best(rows, accuracy, folder, options):
-  """Deletes the files that are not asked for, and returns the smallest within the tolerance, None without any."""
+def _keep_best(rows: Sequence[ExportedFile], accuracy: float, folder: pathlib.Path,
+               options: Options) -> tuple[tuple[ExportedFile, ...], str | None]:
+  """Deletes the files that are not asked for.
+
+  Returns:
+    (the rows, which now tell what is kept; the smallest file within the tolerance, None if there are no files).
+  """
   if not rows:
-    return None
-  good = [row for row in rows if accuracy - row['accuracy'] <= options.tolerance / 100 + _ROUNDING]
+    return (), None
+  good = [row for row in rows if accuracy - row.accuracy <= options.tolerance / 100 + _ROUNDING]
   if not good:
     raise TicketsError(f'no TFLite file is within --tolerance={options.tolerance:g} points of the SavedModel, '
-                       f'{accuracy:.2%}: ' + ', '.join(f'{row["file"]} {row["accuracy"]:.2%}' for row in rows))
-  best = min(good, key=lambda row: row['bytes'])['file']
+                       f'{accuracy:.2%}: ' + ', '.join(f'{row.file} {row.accuracy:.2%}' for row in rows))
+  best = min(good, key=lambda row: row.bytes).file
+  wanted = {best, tflite.VARIANTS[tflite.FALLBACK].file}
+  rows = tuple(dataclasses.replace(row, kept=options.tflite == 'all' or row.file in wanted) for row in rows)
   for row in rows:
-    row['kept'] = options.tflite == 'all' or row['file'] in (best, f'{tflite.FALLBACK}.tflite')
-    if not row['kept']:
-      (folder / row['file']).unlink()
-  return best
+    if not row.kept:
+      (folder / row.file).unlink()
+  return rows, best
 
 
-def _limit(description):
+def _limit(description: Mapping[str, Any]) -> float | None:
   layers = description.get('layers')
-  return layers and size.information_limit([layer['shape'] for layer in layers], [layer['kept'] for layer in layers])
+  if not layers:
+    return None
+  return size.information_limit([layer['shape'] for layer in layers], [layer['kept'] for layer in layers])
 
 
-def _folder_bytes(folder):
+def _folder_bytes(folder: pathlib.Path) -> int:
   return sum(path.stat().st_size for path in folder.rglob('*') if path.is_file())

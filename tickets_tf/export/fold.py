@@ -1,14 +1,17 @@
 """Batch norm as part of the layer before it."""
 
+from collections.abc import Iterator
+
 import numpy as np
+import numpy.typing as npt
 import tf_keras as keras
 
-# Their kernels have the output channels last; Keras derives transposed and separable convolutions from them, which do
-# not, so that the type has to be one of these exactly.
+# Their kernels have the output channels last. The type has to be exactly one of these, because Keras derives transposed
+# and separable convolutions from them, whose kernels have not.
 _FOLDABLE = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
 
 
-def fold_batch_norm(model):
+def fold_batch_norm(model: keras.Model) -> keras.Model:
   """Returns a copy of a network whose batch norm is folded into the layers before it.
 
   Inference turns y = gamma * (W x + b - mean) / sqrt(variance + epsilon) + beta (Ioffe and Szegedy 2015, algorithm 2)
@@ -16,18 +19,18 @@ def fold_batch_norm(model):
   a removed weight stays exactly zero.
 
   Args:
-    model: a functional or sequential `tf_keras` model without wrappers; it is left as it was, and shares no variable
+    model: a functional or sequential `tf_keras` model without wrappers. It is left as it was, and shares no variable
       with the copy.
 
   Returns:
-    A model of the same layers, names and outputs in inference. A batch norm that nothing else reads from the layer
-    before, a convolution or dense layer without activation, has become a linear activation of its name; any other
-    stays.
+    A model with the same layers, names and outputs in inference. A batch norm is folded if the layer before is a
+    convolution or dense layer without activation that nothing else reads; a linear activation takes its place and
+    name. Any other batch norm stays.
   """
   norms = dict(_pairs(model))
   folded = set(norms.values())
 
-  def clone(layer):
+  def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
     if layer in folded:
       return keras.layers.Activation('linear', name=layer.name)
     bias = {'use_bias': True} if layer in norms else {}
@@ -42,7 +45,7 @@ def fold_batch_norm(model):
   return copy
 
 
-def _pairs(model):
+def _pairs(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, keras.layers.BatchNormalization]]:
   """Yields (layer, batch norm) for every batch norm that can be folded."""
   inside = set(model.layers)
   for norm in model.layers:
@@ -55,10 +58,10 @@ def _pairs(model):
       yield layer, norm
 
 
-def _folded(layer, norm):
+def _folded(layer: keras.layers.Layer, norm: keras.layers.BatchNormalization) -> list[npt.NDArray[np.float32]]:
   kernel, bias = layer.kernel.numpy(), layer.bias.numpy() if layer.use_bias else 0.0
   scale = 1 / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
   scale = scale * norm.gamma.numpy() if norm.scale else scale
   shift = norm.beta.numpy() if norm.center else 0.0
-  # Adding zero makes -0.0, a removed weight times a negative scale, zero again.
+  # A removed weight times a negative scale is -0.0; adding zero makes it 0.0 again.
   return [kernel * scale + 0.0, (bias - norm.moving_mean.numpy()) * scale + shift]

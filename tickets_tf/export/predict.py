@@ -1,30 +1,42 @@
-"""Classes of image files, from a ticket in any file."""
+"""Classes of image files, from the classifier of a ticket."""
 
 import glob
 import pathlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypedDict
 
 import numpy as np
+import numpy.typing as npt
 
 from tickets_tf import data
 from tickets_tf import notes
-from tickets_tf.errors import TicketsError
-from tickets_tf.errors import UsageError
+from tickets_tf.errors import TicketsError, UsageError
+from tickets_tf.export.classifier import Classifier
 
 _BATCH = 100  # images per call
 
+# These are dictionaries, because they are printed as JSON.
+ClassProbability = TypedDict('ClassProbability', {'class': str, 'probability': float})
 
-def find_images(patterns):
-  """Returns image files by name.
+
+class Prediction(TypedDict):
+  """The most probable classes of one image file, the most probable first."""
+  image: str
+  classes: list[ClassProbability]
+
+
+def find_images(patterns: Iterable[str]) -> list[str]:
+  """Returns the paths of image files.
 
   Args:
-    patterns: strings, each a file of any name, or a folder, which is searched through all its folders, or a glob, `**`
-      included, of which files are taken that are named as images.
+    patterns: files of any name; folders, whose subfolders are searched too; or globs, `**` included. Of folders and
+      globs only files with the name of an image are taken.
 
   Returns:
-    A list of paths, strings, in the order of the patterns, and sorted within each.
+    The paths in the order of the patterns, sorted within each.
 
   Raises:
-    UsageError: where one of them finds nothing.
+    UsageError: if a pattern finds nothing.
   """
   found = []
   for pattern in patterns:
@@ -36,38 +48,41 @@ def find_images(patterns):
   return found
 
 
-def _find(path, pattern):
+def _find(path: pathlib.Path, pattern: str) -> list[str]:
   if path.is_file():
     return [pattern]
   files = map(str, path.rglob('*')) if path.is_dir() else glob.glob(pattern, recursive=True)
   return sorted(file for file in files if pathlib.Path(file).suffix.lower() in data.IMAGE_SUFFIXES)
 
 
-def predict(ticket, paths, top=1, broken=print):
-  """Classifies image files, each resized as the ticket's data set was.
+def classify_files(classifier: Classifier, paths: Sequence[str], top: int = 1,
+                   broken: Callable[[TicketsError], object] = print) -> Iterator[Prediction]:
+  """Classifies image files. Each image is resized in the same way as those of the ticket's data set.
 
   Args:
-    ticket: what `load_ticket` returns.
+    classifier: what `load_ticket` returns.
     paths: image files.
-    top: how many of the most probable classes to give of each image.
-    broken: takes the `TicketsError` that names a file that is no whole image; the file is left out.
+    top: how many of the most probable classes to give for each image.
+    broken: is called with the error for each file that is not a whole image; the file is left out.
 
   Yields:
-    For every other file, in order, {'image': its path, 'classes': [{'class': name, 'probability': float}, ...]}, the
-    most probable class first.
+    A prediction for every other file, in order.
   """
   for start in range(0, len(paths), _BATCH):
-    images = _read(paths[start:start + _BATCH], ticket.image_shape, broken)
-    for path, probabilities in zip([path for path, _ in images],
-                                   ticket.predict(np.stack([image for _, image in images])) if images else ()):
+    images = _read(paths[start:start + _BATCH], classifier.image_shape, broken)
+    if not images:
+      continue
+    found = classifier.predict(np.stack([image for _, image in images]))
+    for (path, _), probabilities in zip(images, found, strict=True):
       order = np.argsort(-probabilities, kind='stable')[:top]
-      yield {'image': path, 'classes': [{'class': ticket.class_names[index], 'probability': float(probabilities[index])}
-                                        for index in order]}
+      yield {'image': path, 'classes': [{'class': classifier.class_names[index],
+                                         'probability': float(probabilities[index])} for index in order]}
 
 
-def _read(paths, shape, broken):
+def _read(paths: Sequence[str], shape: tuple[int, int, int],
+          broken: Callable[[TicketsError], object]) -> list[tuple[str, npt.NDArray[np.uint8]]]:
   images = []
-  with notes.dropped():  # The JPEG library talks about broken images in words of its own.
+  with notes.dropped():  # The JPEG library prints its own messages about broken images.
     for path in paths:
       try:
         images.append((path, data.load_image(path, shape)))

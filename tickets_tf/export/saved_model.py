@@ -1,21 +1,27 @@
-"""SavedModels that have their preprocessing inside and need TensorFlow alone to run."""
+"""SavedModels that have their preprocessing inside and need only TensorFlow to run."""
 
 import contextlib
+import os
 import pathlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf import files
-from tickets_tf.runs import records
-from tickets_tf.data import normalise
+from tickets_tf.data import Dataset, normalise
 from tickets_tf.errors import TicketsError
-from tickets_tf.export import ticket
+from tickets_tf.export.classifier import DESCRIPTION, Classifier
+from tickets_tf.runs import records
 
-_EXTRA = f'assets.extra/{ticket.DESCRIPTION}'
+_EXTRA = f'assets.extra/{DESCRIPTION}'
 
 
-def export_saved_model(model, dataset, folder, extra):
+def write_saved_model(model: keras.Model, dataset: Dataset, folder: str | os.PathLike[str],
+                      extra: Mapping[str, Any]) -> None:
   """Writes a network as a SavedModel with its preprocessing inside.
 
   Signatures, all with one input, `images` [N, height, width, channels]:
@@ -25,37 +31,22 @@ def export_saved_model(model, dataset, folder, extra):
   - `logits`: uint8 images to `logits` [N, classes].
 
   Args:
-    model: a `tf_keras` model to logits, without wrappers. What is written is its inference alone, at its values now:
-      no optimizer, and nothing that later training of the model could change.
-    dataset: the `Dataset` that it was trained on: image shape, class names, mean and std.
+    model: a `tf_keras` model to logits, without wrappers. Only its inference with its present values is written: no
+      optimizer, and nothing that later training of the model could change.
+    dataset: what it was trained on; gives image shape, class names, mean and std.
     folder: the folder to write, whole or not at all.
-    extra: dictionary of JSON values to keep inside, beside class names and preprocessing.
+    extra: JSON values to keep inside, beside class names and preprocessing.
 
   Raises:
-    TicketsError: where it cannot be written.
+    TicketsError: if it cannot be written.
   """
-  raw = tf.TensorSpec([None, *dataset.image_shape], tf.uint8, name='images')
-  floats = tf.TensorSpec(raw.shape, tf.float32, name='images')
-
-  def logits(images):
-    return model(normalise(images, dataset.mean, dataset.std), training=False)
-
-  def probabilities(images):
-    return {'probabilities': tf.nn.softmax(logits(images))}
-
-  archive = keras.export.ExportArchive()
-  archive.track(model)
-  archive.add_endpoint('serving_default', probabilities, [raw])
-  # A function of its own for each endpoint: the archive keeps one signature of a function.
-  # pylint: disable-next=unnecessary-lambda
-  archive.add_endpoint('float_images', lambda images: probabilities(images), [floats])
-  archive.add_endpoint('logits', lambda images: {'logits': logits(images)}, [raw])
+  archive = _archive(model, dataset)
   with files.replacing(folder) as temporary:
     try:
       with _quiet():
         archive.write_out(str(temporary))
     except tf.errors.OpError as error:
-      # TensorFlow puts the operation and the name of a part of a file before what happened.
+      # TensorFlow's message begins with the operation and the name of a part of a file.
       raise TicketsError(f'{folder}: cannot be written: {str(error).splitlines()[0].rpartition("; ")[2]}') from error
     (temporary / _EXTRA).parent.mkdir()
     records.write_json(temporary / _EXTRA, {
@@ -66,9 +57,29 @@ def export_saved_model(model, dataset, folder, extra):
         **extra})
 
 
+def _archive(model: keras.Model, dataset: Dataset) -> keras.export.ExportArchive:
+  raw = tf.TensorSpec([None, *dataset.image_shape], tf.uint8, name='images')
+  floats = tf.TensorSpec(raw.shape, tf.float32, name='images')
+
+  def logits(images: tf.Tensor) -> tf.Tensor:
+    return model(normalise(images, dataset.mean, dataset.std), training=False)
+
+  def probabilities(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    return {'probabilities': tf.nn.softmax(logits(images))}
+
+  archive = keras.export.ExportArchive()
+  archive.track(model)
+  archive.add_endpoint('serving_default', probabilities, [raw])
+  # A function of its own for each endpoint, because the archive keeps only one signature of a function.
+  # pylint: disable-next=unnecessary-lambda
+  archive.add_endpoint('float_images', lambda images: probabilities(images), [floats])
+  archive.add_endpoint('logits', lambda images: {'logits': logits(images)}, [raw])
+  return archive
+
+
 @contextlib.contextmanager
-def _quiet():
-  # Keras prints every variable of what it writes.
+def _quiet() -> Iterator[None]:
+  # Keras prints every variable that it writes.
   talked = keras.utils.is_interactive_logging_enabled()
   keras.utils.disable_interactive_logging()
   try:
@@ -78,37 +89,42 @@ def _quiet():
       keras.utils.enable_interactive_logging()
 
 
-class LoadedTicket(ticket.Classifier):
-  """A trained ticket in a SavedModel.
+class SavedModelClassifier(Classifier):
+  """A trained ticket in a SavedModel that this package wrote.
 
   Args:
     folder: the SavedModel.
 
   Attributes:
     trackable: what TensorFlow loaded.
-    signatures: name -> function of the keyword `images`, a tensor, to a dictionary of tensors.
+    signatures: functions by name, from the keyword `images`, a tensor, to a dictionary of tensors.
 
   Raises:
-    TicketsError: where it cannot be loaded.
+    UsageError: if the description inside is missing or damaged.
+    TicketsError: if it cannot be loaded.
   """
 
-  def __init__(self, folder):
+  def __init__(self, folder: str | os.PathLike[str]) -> None:
     super().__init__(records.read_json(pathlib.Path(folder) / _EXTRA))
     try:
-      self.trackable = tf.saved_model.load(str(folder))
+      self.trackable: Any = tf.saved_model.load(str(folder))
     except (OSError, ValueError, KeyError, IndexError, tf.errors.OpError) as error:
       raise TicketsError(f'{folder}: cannot be loaded as a SavedModel: {str(error).splitlines()[0]}') from error
-    self.signatures = dict(self.trackable.signatures)
+    self.signatures: dict[str, Callable[..., dict[str, tf.Tensor]]] = dict(self.trackable.signatures)
 
-  def logits(self, images):
+  def logits(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Returns float32 logits [N, classes] of uint8 images [N, height, width, channels]."""
-    return self.signatures['logits'](images=tf.constant(images))['logits'].numpy()
+    return self._outputs('logits', 'logits', images)
 
-  def _probabilities(self, images):
-    return self.signatures['serving_default'](images=tf.constant(images))['probabilities'].numpy()
+  def _probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    return self._outputs('serving_default', 'probabilities', images)
+
+  def _outputs(self, signature: str, output: str, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    outputs: npt.NDArray[np.float32] = self.signatures[signature](images=tf.constant(images))[output].numpy()
+    return outputs
 
 
-def is_ticket(folder):
-  """Returns whether a folder is the SavedModel of a ticket."""
+def is_saved_model(folder: str | os.PathLike[str]) -> bool:
+  """Returns whether a folder is a SavedModel that `write_saved_model` wrote."""
   folder = pathlib.Path(folder)
   return (folder / 'saved_model.pb').is_file() and (folder / _EXTRA).is_file()

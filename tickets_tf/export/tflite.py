@@ -1,14 +1,17 @@
 """TFLite files of a ticket: dense or sparse, in three number types."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tickets_tf import notes
 from tickets_tf.errors import TicketsError
 from tickets_tf.export import flatbuffer
-from tickets_tf.export import lite
+from tickets_tf.export.saved_model import SavedModelClassifier
+from tickets_tf.export.tflite_classifier import enclose
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Variant:
   """One form of a ticket's TFLite file.
 
   Attributes:
-    sparse: whether kernels are stored as their kept weights and the positions of these.
+    sparse: whether kernels are stored as their kept weights and the positions of those.
     numbers: `'float32'`; `'float16'`: weights in 16 bits, computed in 32; or `'int8'`: integers throughout, from uint8
       images to uint8 probabilities in steps of 1/256.
   """
@@ -24,52 +27,50 @@ class Variant:
   numbers: str
 
   @property
-  def name(self):
-    """Name of the variant, and of its file."""
+  def name(self) -> str:
+    """Name of the variant."""
     return f'{"sparse" if self.sparse else "dense"}_{self.numbers}'
 
+  @property
+  def file(self) -> str:
+    """Name of its file."""
+    return f'{self.name}.tflite'
 
-# Runtimes without the operator DENSIFY can run the first.
+
+# The first runs even where a runtime lacks the operator DENSIFY.
 VARIANTS = {variant.name: variant for variant in (
     Variant(sparse, numbers) for sparse in (False, True) for numbers in ('float32', 'float16', 'int8'))}
 FALLBACK = 'dense_float32'
 
 
-def convert(ticket, variant, calibration):
+def convert(classifier: SavedModelClassifier, variant: Variant,
+            calibration: npt.NDArray[np.uint8] | None = None) -> bytes:
   """Converts a ticket to TFLite: one image of raw uint8 pixels in, the probability of every class out.
 
   The converter folds batch norm and preprocessing into the convolutions as far as it can.
 
   Args:
-    ticket: a `LoadedTicket`.
-    variant: a `Variant`.
-    calibration: uint8 [M, height, width, channels], the images that ranges of activations are taken from.
+    classifier: the ticket's SavedModel.
+    variant: the form of the file.
+    calibration: uint8 [M, height, width, channels], images that ranges of activations are taken from. Only int8 needs
+      them.
 
   Returns:
-    The file, bytes, with labels and description inside.
+    The file, with labels and description inside.
 
   Raises:
-    TicketsError: where the converter fails.
+    TicketsError: if the converter fails.
   """
-  integer = variant.numbers == 'int8'
-  signature = ticket.signatures['float_images' if integer else 'serving_default']
-
-  @tf.function
-  def serving_default(images):
-    return {'probabilities': signature(images=images)['probabilities']}
-
-  # One image at a time, as devices want it; runtimes can resize the input to batches.
-  images = tf.TensorSpec([1, *ticket.image_shape], tf.float32 if integer else tf.uint8, name='images')
-  # With the trackable, the converter goes by a SavedModel and keeps the signature.
-  converter = tf.lite.TFLiteConverter.from_concrete_functions([serving_default.get_concrete_function(images)],
-                                                              ticket.trackable)
+  converter = _converter(classifier, integer=variant.numbers == 'int8')
   if variant.numbers == 'float16':
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
-  if integer:
+  if variant.numbers == 'int8':
+    if calibration is None:
+      raise TicketsError(f'{variant.name}: needs images for calibration')
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.representative_dataset = lambda: _calibration(calibration)
+    converter.representative_dataset = lambda: _with_full_range(calibration)
     converter.inference_input_type = converter.inference_output_type = tf.uint8
   if variant.sparse:
     converter.optimizations = [*converter.optimizations, tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
@@ -78,14 +79,28 @@ def convert(ticket, variant, calibration):
       content = converter.convert()
   except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
     raise TicketsError(f'{variant.name}: cannot be converted to TFLite: {str(error).splitlines()[0]}') from error
-  return lite.enclose(_finished(content), ticket.description)
+  return enclose(_finished(content), classifier.description)
 
 
-def _calibration(images):
+def _converter(classifier: SavedModelClassifier, integer: bool) -> tf.lite.TFLiteConverter:
+  signature = classifier.signatures['float_images' if integer else 'serving_default']
+
+  @tf.function  # type: ignore[untyped-decorator]
+  def serving_default(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    return {'probabilities': signature(images=images)['probabilities']}
+
+  # One image at a time, as devices want it; runtimes can resize the input to batches.
+  images = tf.TensorSpec([1, *classifier.image_shape], tf.float32 if integer else tf.uint8, name='images')
+  # Given the trackable, the converter makes a SavedModel first, which keeps the signature.
+  return tf.lite.TFLiteConverter.from_concrete_functions([serving_default.get_concrete_function(images)],
+                                                         classifier.trackable)
+
+
+def _with_full_range(images: npt.NDArray[np.uint8]) -> Iterator[list[npt.NDArray[np.float32]]]:
   """Yields the images one by one in floating point, with the values 0 and 255 among them.
 
-  The range of the input has to be exactly that for a byte to mean itself once quantised. Two pixels are enough, and
-  leave the ranges of all activations as real images have them.
+  If the input's range is exactly that, a byte keeps its value when it is quantised. Two pixels are enough, and hardly
+  change the ranges of the activations.
   """
   for index, image in enumerate(images.astype(np.float32)):
     if index == 0:
@@ -93,7 +108,7 @@ def _calibration(images):
     yield [image[None]]
 
 
-def _finished(content):
+def _finished(content: bytes) -> bytes:
   model = flatbuffer.read(content)
   flatbuffer.densify_dense_layers(model, content)
   flatbuffer.densify_before_lengthening(model)

@@ -1,32 +1,36 @@
-"""What a trained ticket says and does in whatever file it is."""
+"""The classifier that a trained ticket is, whatever file holds it."""
 
 import abc
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tickets_tf.errors import UsageError
 
-DESCRIPTION = 'ticket.json'
+DESCRIPTION = 'ticket.json'  # name of the file of a `description`
+LABELS = 'labels.txt'  # name of a file of class names, one a line
 
 
 class Classifier(abc.ABC):
-  """A trained ticket that predicts.
+  """A trained ticket that classifies images.
 
   Args:
-    description: dictionary of what is known of the ticket.
+    description: what is known of the ticket, JSON values.
 
   Attributes:
-    description: the dictionary.
-    class_names: list of strings, in the order of the outputs.
+    description: the same.
+    class_names: in the order of the outputs.
     image_shape: (height, width, channels) of an image.
   """
 
-  def __init__(self, description):
+  def __init__(self, description: dict[str, Any]) -> None:
     self.description = description
-    self.class_names = description['class_names']
-    self.image_shape = tuple(description['image_shape'])
+    self.class_names: list[str] = description['class_names']
+    height, width, channels = description['image_shape']
+    self.image_shape: tuple[int, int, int] = height, width, channels
 
-  def predict(self, images):
+  def predict(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Returns the probability of every class.
 
     Args:
@@ -36,7 +40,7 @@ class Classifier(abc.ABC):
       float32 [N, classes], or [classes] for one image.
 
     Raises:
-      UsageError: for images of another type or shape.
+      UsageError: if images have another type or shape.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.shape[-3:] != self.image_shape or images.ndim not in (3, 4):
@@ -45,11 +49,11 @@ class Classifier(abc.ABC):
     outputs = self._probabilities(images.reshape(-1, *self.image_shape))
     return outputs.reshape(*images.shape[:-3], -1)
 
-  def classify(self, images):
-    """Returns the name of the most probable class of every image, or of the one image; arguments as `predict`."""
+  def classify(self, images: npt.ArrayLike) -> str | list[str]:
+    """Returns the name of the most probable class of every image, or of the one image; arguments as for `predict`."""
     best = np.argmax(self.predict(images), axis=-1)
     return self.class_names[best] if best.ndim == 0 else [self.class_names[index] for index in best]
 
   @abc.abstractmethod
-  def _probabilities(self, images):
+  def _probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Returns float32 [N, classes] of uint8 images [N, height, width, channels]."""

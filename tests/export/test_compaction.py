@@ -1,5 +1,6 @@
 """Compact networks compute what they did, and are as small as they can be where that is known by hand."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,8 +11,7 @@ import tensorflow as tf
 import tf_keras as keras
 from tickets_tf import data
 from tickets_tf.errors import UsageError
-from tickets_tf.export.compact import compact
-from tickets_tf.export.compact import compaction
+from tickets_tf.export.compaction import Compaction, compact
 from tickets_tf.pruning.mask import Mask
 
 L = keras.layers
@@ -62,7 +62,7 @@ def assert_same_outputs(model, small, images):
 
 
 def channels(model, small):
-  return {layer['name']: layer['channels'][1] for layer in compaction(model, small)['layers']}
+  return {layer.name: layer.channels[1] for layer in Compaction.between(model, small).layers}
 
 
 # Networks of every kind.
@@ -153,18 +153,17 @@ def test_outputs_stay(build, density):
 @pytest.mark.parametrize('build', [each for each in NETWORKS if each is not unknown], ids=lambda build: build.__name__)
 def test_few_weights_leave_few_channels(build):
   model = disturb(build())
-  report = compaction(model, compact(model, random_mask(model, 0.02, 1)))
-  assert report['weights'][1] < 0.8 * report['weights'][0]
-  assert report['macs'] == [None, None] if build is any_size else report['macs'][1] < report['macs'][0]
-  assert all(1 <= layer['channels'][1] <= layer['channels'][0] or layer['weights'][1] == 0
-             for layer in report['layers'])
+  report = Compaction.between(model, compact(model, random_mask(model, 0.02, 1)))
+  assert report.weights[1] < 0.8 * report.weights[0]
+  assert report.macs == (None, None) if build is any_size else report.macs[1] < report.macs[0]
+  assert all(1 <= layer.channels[1] <= layer.channels[0] or layer.weights[1] == 0 for layer in report.layers)
 
 
 @networks
 def test_nothing_to_remove_removes_nothing(build):
   model = build()
-  report = compaction(model, compact(model))
-  assert report['weights'][0] == report['weights'][1] and report['macs'][0] == report['macs'][1]
+  report = Compaction.between(model, compact(model))
+  assert report.weights[0] == report.weights[1] and report.macs[0] == report.macs[1]
 
 
 @networks
@@ -341,8 +340,8 @@ def test_softmax_depends_on_constants():
 def test_figures_by_hand():
   model = chain(L.Conv2D(3, 3, name='one'), L.ReLU(), L.Conv2D(4, 1, name='two'))
   model.get_layer('two').kernel.assign(model.get_layer('two').kernel.numpy() * [[1], [0], [1]])
-  report = compaction(model, compact(model))
-  assert report == json.loads(json.dumps(report)) == {
+  report = Compaction.between(model, compact(model))
+  assert json.loads(json.dumps(dataclasses.asdict(report))) == {
       'layers': [{'name': 'one', 'channels': [3, 2], 'weights': [54, 36]},
                  {'name': 'two', 'channels': [4, 4], 'weights': [12, 8]}],
       'weights': [66, 44], 'macs': [4 * 66, 4 * 44]}

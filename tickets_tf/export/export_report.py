@@ -1,0 +1,103 @@
+"""What an export wrote and measured: what is in its `export.json`."""
+
+import dataclasses
+from typing import Any
+
+import msgspec
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency:
+  """Time of an inference of one image.
+
+  Attributes:
+    threads: threads that the runtime may use.
+    milliseconds: the median of several measurements.
+    over_dense: the median of the ratios to the dense file's time, each measured right before.
+  """
+  threads: int
+  milliseconds: float
+  over_dense: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SparseLayers:
+  """How a runtime computes with the kernels that a TFLite file stores sparse.
+
+  Attributes:
+    as_they_are: kernels that their operator takes sparse.
+    made_dense: kernels that the operator DENSIFY makes dense first.
+  """
+  as_they_are: int
+  made_dense: int
+
+  @property
+  def stored(self) -> int:
+    """Number of kernels that the file stores sparse."""
+    return self.as_they_are + self.made_dense
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedFile:
+  """A TFLite file of an export.
+
+  Attributes:
+    file: its name.
+    bytes: its size.
+    gzip_bytes: its size compressed with gzip.
+    accuracy: on the test set, in [0, 1].
+    largest_logit_difference: to the SavedModel's logits over the test set.
+    latency: one for each number of threads.
+    operators: names of the operators that a runtime has to know.
+    sparse_layers: how the layers with sparse kernels are computed.
+    kept: whether the export keeps the file, or has only measured it.
+  """
+  file: str
+  bytes: int
+  gzip_bytes: int
+  accuracy: float
+  largest_logit_difference: float
+  latency: tuple[Latency, ...]
+  operators: tuple[str, ...]
+  sparse_layers: SparseLayers
+  kept: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedSavedModel:
+  """The SavedModel of an export.
+
+  Attributes:
+    bytes: size of all its files.
+    accuracy: on the test set, in [0, 1].
+  """
+  bytes: int
+  accuracy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportReport:
+  """What an export wrote and measured.
+
+  Attributes:
+    saved_model: the SavedModel.
+    tflite: the TFLite files in the order in which they were tried; the dense fallback is the first.
+    best: name of the smallest TFLite file within the tolerance; None if there is no TFLite file.
+    tolerance: points of test accuracy that the best file may lose against the SavedModel.
+    test_examples: number of test images.
+    limit_bytes: what float32 weights need however they are stored, see `size.information_limit`; None if it is not
+      known which weights are kept.
+    environment: the machine and the versions of packages, see `tickets_tf.environment`.
+  """
+  saved_model: ExportedSavedModel
+  tflite: tuple[ExportedFile, ...]
+  best: str | None
+  tolerance: float
+  test_examples: int
+  limit_bytes: float | None
+  environment: dict[str, Any]
+
+  def to_json(self) -> dict[str, Any]:
+    """Returns the report as JSON values: what is in `export.json`."""
+    values: dict[str, Any] = msgspec.to_builtins(self)
+    return values

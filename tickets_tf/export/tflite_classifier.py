@@ -1,0 +1,60 @@
+"""TFLite files that know their ticket: what an export puts inside them, and the classifier that they are."""
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tickets_tf.errors import TicketsError, UsageError
+from tickets_tf.export.classifier import DESCRIPTION, LABELS, Classifier
+from tickets_tf.export.program import Program
+
+_ENCLOSED = ('class_names', 'image_shape', 'preprocessing', 'mask')
+
+
+class TFLiteClassifier(Classifier):
+  """A trained ticket in a TFLite file that `bin/export` wrote.
+
+  Args:
+    path: the file.
+    threads: threads that it may use; 0: one per core.
+
+  Raises:
+    UsageError: if the file is missing, truncated or not one that `bin/export` wrote.
+  """
+
+  def __init__(self, path: str | os.PathLike[str], threads: int = 0) -> None:
+    try:
+      with zipfile.ZipFile(path) as enclosed:
+        super().__init__(json.loads(enclosed.read(DESCRIPTION)))
+      with open(path, 'rb') as file:
+        self._program = Program(file.read(), threads)
+    except OSError as error:
+      raise UsageError(f'{path}: cannot be read: {error.strerror}') from error
+    except (zipfile.BadZipFile, KeyError, ValueError, TicketsError) as error:
+      raise UsageError(f'{path}: truncated, or not a .tflite file that bin/export wrote ({error})') from error
+
+  def _probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    return self._program.run(images)[0]
+
+
+def enclose(content: bytes, description: Mapping[str, Any]) -> bytes:
+  """Returns a TFLite file with what is known of its ticket inside.
+
+  Readers of TFLite files look only at the front, and readers of zip files only at the end. TFLite's own metadata keeps
+  its associated files in the same way: `zipfile.ZipFile('x.tflite').read('labels.txt')` gives the class names.
+
+  Args:
+    content: the TFLite file.
+    description: that of a `Classifier`.
+  """
+  file = io.BytesIO(content)
+  with zipfile.ZipFile(file, 'a', zipfile.ZIP_DEFLATED) as enclosed:
+    enclosed.writestr(LABELS, '\n'.join(description['class_names']) + '\n')
+    enclosed.writestr(DESCRIPTION, json.dumps({key: description[key] for key in _ENCLOSED if key in description}))
+  return file.getvalue()
