@@ -31,7 +31,7 @@ _EXPORTS = {
     'prunable_kernels': 'models',
     'sanity_check': 'experiment.sanity',
     'score_weights': 'scores',
-    'train': 'experiment.run',
+    'train': 'experiment.train',
 }
 _REGISTRIES = {
     'register_allocation': ('registry', 'ALLOCATIONS'),

@@ -4,31 +4,20 @@ A built-in entry is a `module:attribute` string that is imported when it is firs
 without importing TensorFlow. The same form, `package.module:name`, reaches a user's own function from any flag.
 """
 
+from collections.abc import Callable
+from collections.abc import Mapping
 import difflib
 import importlib
 import importlib.util
 import os
-import pathlib
 import re
 import sys
+from typing import Any
+from typing import TypeVar
 
 from tickets_tf.errors import UsageError
 
-
-def source(path):
-  """Returns the bytes of the file that `package.module:name` is in, none where it is in no file."""
-  module_name = path.partition(':')[0]
-  try:
-    _find_from_here(module_name)
-    found = importlib.util.find_spec(module_name)
-  except ImportError:
-    found = None
-  return pathlib.Path(found.origin).read_bytes() if found and found.has_location else b''
-
-
-def _find_from_here(module_name):
-  if importlib.util.find_spec(module_name.partition('.')[0]) is None and os.getcwd() not in sys.path:
-    sys.path.append(os.getcwd())
+_Entry = TypeVar('_Entry')
 
 
 class Registry:
@@ -39,54 +28,67 @@ class Registry:
     entries: name -> object, or name -> `'module:attribute'` string for entries imported on first use.
   """
 
-  def __init__(self, kind, entries=()):
+  def __init__(self, kind: str, entries: Mapping[str, Any] | None = None) -> None:
     self.kind = kind
-    self._entries = dict(entries)
+    self._entries: dict[str, Any] = dict(entries or {})
+    self._registered_by: dict[str, str] = {}
 
-  def names(self):
+  def names(self) -> list[str]:
     """Returns the known names in the order of registration."""
     return list(self._entries)
 
-  def register(self, name):
+  def register(self, name: str) -> Callable[[_Entry], _Entry]:
     """Returns a decorator that adds an object under `name`.
 
     Raises:
-      UsageError: where the name is taken or contains a colon.
+      UsageError: if the name is taken or contains a colon.
     """
     if name in self._entries or ':' in name:
       raise UsageError(f'{self.kind} {name!r}: the name is ' + ('taken' if name in self._entries else 'not allowed'))
+    module = sys._getframe(1).f_globals.get('__name__', '')
 
-    def add(entry):
+    def add(entry: _Entry) -> _Entry:
       self._entries[name] = entry
+      self._registered_by[name] = module
       return entry
 
     return add
 
-  def check(self, name):
+  def check(self, name: str) -> None:
     """Raises UsageError unless `name` is known or has the form `package.module:name`; imports nothing."""
-    if name in self._entries:
+    known = self.names()
+    if name in known:
       return
     module, colon, attribute = name.partition(':')
     if colon and all(part.isidentifier() for part in [*module.split('.'), attribute]):
       return
-    near = difflib.get_close_matches(name, self._entries, n=1, cutoff=0.3)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
     hint = f' (did you mean {near[0]!r}?)' if near else ''
-    raise UsageError(f'unknown {self.kind} {name!r}{hint}; known: {", ".join(self._entries)}, or package.module:name')
+    raise UsageError(f'unknown {self.kind} {name!r}{hint}; known: {", ".join(known)}, or package.module:name')
 
-  def get(self, name):
-    """Returns the entry called `name`, importing it where needed.
+  def get(self, name: str) -> Any:
+    """Returns the entry called `name`, importing it if needed.
 
     Args:
       name: a known name, or `package.module:attribute`, looked for on the Python path and in the current folder.
 
     Raises:
-      UsageError: where nothing of that name can be had, with the nearest known name or the import's own message.
+      UsageError: if nothing of that name can be had, with the nearest known name or the import's own message.
     """
     self.check(name)
     entry = self._entries.get(name, name)
     return self._load(entry) if isinstance(entry, str) else entry
 
-  def _load(self, path):
+  def own_code(self, name: str) -> list[object]:
+    """Returns what `own_code.digest` needs to know the code of an entry that is not this package's, else nothing."""
+    if name in self._registered_by:
+      return [self._registered_by[name], self._entries[name]]
+    if ':' in name and name not in self._entries:
+      _find_from_here(name.partition(':')[0])
+      return [name]
+    return []
+
+  def _load(self, path: str) -> Any:
     module_name, _, attribute = path.partition(':')
     try:
       _find_from_here(module_name)
@@ -101,15 +103,25 @@ class Registry:
 
 
 class ModelRegistry(Registry):
-  """The table of networks, where a family's name may be followed by a depth: `resnet32`."""
+  """The table of networks, in which a family's name may be followed by a depth: `resnet32`."""
 
-  def split(self, name):
-    """Returns (family, depth) of a name; the depth is None where the name has none."""
+  def split(self, name: str) -> tuple[str, int | None]:
+    """Returns (family, depth) of a name; the depth is None if the name has none."""
     match = re.fullmatch(r'([a-z_]+?)(\d+)', name)
     return (match[1], int(match[2])) if match and name not in self._entries else (name, None)
 
-  def check(self, name):
+  def check(self, name: str) -> None:
+    """As for any table, of the family's name."""
     super().check(self.split(name)[0])
+
+  def own_code(self, name: str) -> list[object]:
+    """As for any table, of the family's name."""
+    return super().own_code(self.split(name)[0])
+
+
+def _find_from_here(module_name: str) -> None:
+  if importlib.util.find_spec(module_name.partition('.')[0]) is None and os.getcwd() not in sys.path:
+    sys.path.append(os.getcwd())
 
 
 SCORES = Registry('score', {
@@ -123,13 +135,13 @@ SCORES = Registry('score', {
 ALLOCATIONS = Registry('allocation', {
     'global': 'tickets_tf.pruning.allocation:global_threshold',
     'global_convolutions': 'tickets_tf.pruning.allocation:global_convolutions',
-    'smart': 'tickets_tf.pruning.allocation:smart',
-    'linear': 'tickets_tf.pruning.allocation:linear',
-    'cubic': 'tickets_tf.pruning.allocation:cubic',
-    'ascending': 'tickets_tf.pruning.allocation:ascending',
-    'uniform': 'tickets_tf.pruning.allocation:uniform',
-    'er': 'tickets_tf.pruning.allocation:er',
-    'erk': 'tickets_tf.pruning.allocation:erk',
+    'smart': 'tickets_tf.pruning.layer_ratios:smart',
+    'linear': 'tickets_tf.pruning.layer_ratios:linear',
+    'cubic': 'tickets_tf.pruning.layer_ratios:cubic',
+    'ascending': 'tickets_tf.pruning.layer_ratios:ascending',
+    'uniform': 'tickets_tf.pruning.layer_ratios:uniform',
+    'er': 'tickets_tf.pruning.layer_ratios:er',
+    'erk': 'tickets_tf.pruning.layer_ratios:erk',
 })
 PATTERNS = Registry('pattern', {
     'unstructured': 'tickets_tf.pruning.patterns:UNSTRUCTURED',

@@ -8,10 +8,9 @@ import pytest
 
 from tests import weights_files
 import tickets_tf
-from tickets_tf.experiment import finding
-from tickets_tf.runs import lineage
+from tickets_tf.runs.run import Run
 from tickets_tf.runs import records
-from tickets_tf.experiment import run
+from tickets_tf.experiment import train as experiment
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning.mask import load_mask
@@ -28,15 +27,15 @@ def tiny(tmp_path_factory):
 
 
 def train(settings):
-  return run.train(settings, lambda line: None)
+  return experiment.train(settings, lambda line: None)
 
 
-def weights(settings, name=finding.FINAL):
-  return weights_files.read(lineage.canonical(settings).folder() / name)
+def weights(settings, name='final.weights.h5'):
+  return weights_files.read(Run(settings).folder.path / name)
 
 
 def mask_of(settings):
-  return load_mask(lineage.canonical(settings).folder() / finding.MASK)
+  return load_mask(Run(settings).folder.path / 'mask.npz')
 
 
 def equal(first, second):
@@ -45,22 +44,22 @@ def equal(first, second):
 
 def test_rewinding_takes_back_every_variable(tiny):
   dense = tiny(pruner='dense')
-  for pruner, source, name in [('lottery', dense, finding.START), ('lr_rewinding', dense, finding.FINAL),
-                               ('weight_rewinding', tiny(pruner='dense', stop_epoch=1), finding.FINAL)]:
+  for pruner, source, name in [('lottery', dense, 'start.weights.h5'), ('lr_rewinding', dense, 'final.weights.h5'),
+                               ('weight_rewinding', tiny(pruner='dense', stop_epoch=1), 'final.weights.h5')]:
     train(tiny(pruner=pruner))
-    start = weights(tiny(pruner=pruner), finding.START)
+    start = weights(tiny(pruner=pruner), 'start.weights.h5')
     assert equal(start, weights(source, name)), pruner
     assert any('moving_variance' in path for path in start) or len(start) > 20, 'statistics of batch norm are in it'
   lottery = mask_of(tiny(pruner='lottery'))
   assert lottery == mask_of(tiny(pruner='lr_rewinding')) == mask_of(tiny(pruner='weight_rewinding'))
-  assert not equal(weights(dense), weights(dense, finding.START))
+  assert not equal(weights(dense), weights(dense, 'start.weights.h5'))
 
 
 def test_stopping_early_is_the_start_of_the_whole_training(tiny):
   train(tiny(pruner='dense', stop_epoch=1))
   train(tiny(pruner='dense'))
   first, whole = ([line.split(', "seconds"')[0] for line in
-                   (lineage.canonical(each).folder() / 'metrics.jsonl').read_text().splitlines()]
+                   (Run(each).folder.path / 'metrics.jsonl').read_text().splitlines()]
                   for each in (tiny(pruner='dense', stop_epoch=1), tiny(pruner='dense')))
   assert len(first) == 1 and len(whole) == 3 and first == whole[:1]
 
@@ -68,18 +67,17 @@ def test_stopping_early_is_the_start_of_the_whole_training(tiny):
 def test_the_learning_rate_starts_again(tiny):
   record = train(tiny(pruner='lr_rewinding'))
   import json
-  lines = (lineage.canonical(tiny(pruner='lr_rewinding')).folder() / 'metrics.jsonl').read_text().splitlines()
+  lines = (Run(tiny(pruner='lr_rewinding')).folder.path / 'metrics.jsonl').read_text().splitlines()
   assert [json.loads(line)['learning_rate'] for line in lines] == [0.1, 0.01, 0.001]
-  assert record['needed'] == [lineage.canonical(tiny(pruner='dense')).run_name()]
-  assert record['rule'] == {'score': 'magnitude', 'allocation': 'global_convolutions', 'scored_at': 'trained',
-                            'rewound_to': 'none', 'rounds': 1}
+  assert record.needed == (Run(tiny(pruner='dense')).name,)
+  assert record.rule == records.Choices('magnitude', 'global_convolutions', 'trained', 'none', 1)
 
 
 def test_a_trained_score_sees_the_trained_weights(tiny):
   train(tiny(pruner='hybrid'))
   trained, mask = weights(tiny(pruner='dense')), mask_of(tiny(pruner='hybrid'))
   model = tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=4)
-  tickets_tf.training.checkpoints.load_weights(model, lineage.canonical(tiny(pruner='dense')).folder() / finding.FINAL)
+  tickets_tf.training.checkpoints.load_weights(model, Run(tiny(pruner='dense')).folder.path / 'final.weights.h5')
   for kernel in tickets_tf.prunable_kernels(model):
     size, keep = np.abs(kernel.variable.numpy()), mask[kernel.name]
     if not keep.all():
@@ -90,8 +88,8 @@ def test_a_trained_score_sees_the_trained_weights(tiny):
 def test_the_dense_network_is_trained_once(tiny, monkeypatch):
   train(tiny(pruner='lottery'))
   trained = []
-  fit = run.training.train
-  monkeypatch.setattr(run.training, 'train', lambda *args: trained.append(args[4].pruner) or fit(*args))
+  fit = experiment.training.train
+  monkeypatch.setattr(experiment.training, 'train', lambda *args: trained.append(args[4].pruner) or fit(*args))
   train(tiny(pruner='lottery', ratio=0.6))
   train(tiny(pruner='obd', ratio=0.6))
   assert trained == ['lottery', 'obd']
@@ -100,11 +98,11 @@ def test_the_dense_network_is_trained_once(tiny, monkeypatch):
 def test_rounds_train_prune_and_rewind(tiny):
   last = tiny(pruner='lottery', rounds=2)
   train(last)
-  first, = lineage.needed(lineage.canonical(last))
-  before, after = mask_of(first), mask_of(last)
-  assert (before.kept, after.kept) == (int(before.size * (1 - first.ratio)), int(before.size * (1 - 0.8)))
-  assert not any(np.any(new & ~old) for new, old in zip(after.arrays, before.arrays))
-  assert equal(weights(last, finding.START), weights(tiny(pruner='dense'), finding.START))
+  first, = Run(last).before()
+  before, after = mask_of(first.settings), mask_of(last)
+  assert (before.kept, after.kept) == (int(before.size * (1 - first.settings.ratio)), int(before.size * (1 - 0.8)))
+  assert not any(np.any(new & ~old) for new, old in zip(after.arrays, before.arrays, strict=True))
+  assert equal(weights(last, 'start.weights.h5'), weights(tiny(pruner='dense'), 'start.weights.h5'))
   assert after != mask_of(tiny(pruner='lottery')), 'the weights between were trained again'
 
 
@@ -112,31 +110,32 @@ def test_rounds_train_prune_and_rewind(tiny):
 @pytest.mark.parametrize('check', ['random_labels', 'random_pixels', 'half_dataset'])
 def test_checks_of_the_data_change_what_the_rule_sees_and_not_the_training(check, pruner, tiny):
   record, original = train(tiny(pruner=pruner, check=check)), train(tiny(pruner=pruner))
-  assert record['proof'] and record['needed'] == ([] if pruner == 'snip' else [
-      lineage.canonical(tiny(pruner='dense', trained_on=check)).run_name()])
+  assert record.proof and record.needed == (() if pruner == 'snip' else (
+      Run(tiny(pruner='dense', trained_on=check)).name,))
   if pruner == 'snip':
-    assert record['mask'] != original['mask']
+    assert record.mask != original.mask
   else:  # So short a training need not change the order of the weights' sizes.
     assert not equal(weights(tiny(pruner='dense', trained_on=check)), weights(tiny(pruner='dense')))
-  assert [layer['weights'] for layer in record['layers']] == [layer['weights'] for layer in original['layers']]
-  assert sum(layer['kept'] for layer in record['layers']) == sum(layer['kept'] for layer in original['layers'])
+  assert [layer.weights for layer in record.layers] == [layer.weights for layer in original.layers]
+  assert sum(layer.kept for layer in record.layers) == sum(layer.kept for layer in original.layers)
   # Both start from the same initialisation, and learn from the true data.
-  assert equal(weights(tiny(pruner=pruner, check=check), finding.START), weights(tiny(pruner=pruner), finding.START))
-  assert record['dataset']['train'] == 160
+  assert equal(weights(tiny(pruner=pruner, check=check), 'start.weights.h5'),
+               weights(tiny(pruner=pruner), 'start.weights.h5'))
+  assert record.dataset.train == 160
 
 
 def test_a_rule_that_looks_at_nothing_finds_the_same_ticket(tiny):
   original = train(tiny(pruner='random'))
   checked = train(tiny(pruner='random', check='random_pixels'))
-  assert original['mask'] == checked['mask'] and original['final_accuracy'] == checked['final_accuracy']
+  assert original.mask == checked.mask and original.final_accuracy == checked.final_accuracy
   assert equal(weights(tiny(pruner='random')), weights(tiny(pruner='random', check='random_pixels')))
 
 
 def test_pre_training_on_random_labels_learns_nothing_of_the_true_ones(tiny):
   train(tiny(pruner='lr_rewinding', check='random_labels'))
-  dense = records.read(lineage.canonical(tiny(pruner='dense', trained_on='random_labels')).folder())
-  assert dense['settings']['trained_on'] == 'random_labels' and dense['final_accuracy'] < 0.3
-  assert equal(weights(tiny(pruner='lr_rewinding', check='random_labels'), finding.START),
+  dense = records.read(Run(tiny(pruner='dense', trained_on='random_labels')).folder.path)
+  assert dense.settings['trained_on'] == 'random_labels' and dense.final_accuracy < 0.3
+  assert equal(weights(tiny(pruner='lr_rewinding', check='random_labels'), 'start.weights.h5'),
                weights(tiny(pruner='dense', trained_on='random_labels')))
 
 
@@ -147,9 +146,9 @@ def test_checks_of_the_ticket_change_one_thing(check, tiny):
     record = train(checked)
     train(original)
     before, after = mask_of(original), mask_of(checked)
-    assert before.counts == after.counts and record['proof']
+    assert before.counts == after.counts and record.proof
     assert (before == after) == (check in ('shuffle_weights', 'reinitialise'))
-    start, changed = weights(original, finding.START), weights(checked, finding.START)
+    start, changed = weights(original, 'start.weights.h5'), weights(checked, 'start.weights.h5')
     assert equal(start, changed) == (check in ('rearrange', 'invert'))
     differ = {path for path, value in start.items() if not np.array_equal(value, changed[path])}
     assert len(differ) in (0, 10), 'kernels alone'
@@ -158,9 +157,9 @@ def test_checks_of_the_ticket_change_one_thing(check, tiny):
 def test_the_original_is_found_and_not_trained_for_its_checks(tiny):
   settings = tiny(pruner='grasp', check='rearrange')
   train(settings)
-  folder = lineage.canonical(lineage.original(settings)).folder()
-  assert (folder / finding.MASK).exists() and not (folder / 'metrics.jsonl').exists()
-  assert train(lineage.original(settings))['mask'] == load_mask(folder / finding.MASK).digest()
+  folder = Run(settings).original.folder.path
+  assert (folder / 'mask.npz').exists() and not (folder / 'metrics.jsonl').exists()
+  assert train(Run(settings).original.settings).mask == load_mask(folder / 'mask.npz').digest()
 
 
 def test_a_mask_from_a_file(tiny, tmp_path):
@@ -168,30 +167,30 @@ def test_a_mask_from_a_file(tiny, tmp_path):
   for path in (tmp_path / 'mask.npz', tmp_path / 'mask.safetensors'):
     mask_of(tiny(pruner='magnitude')).save(path)
     given = train(tiny(pruner='given', mask=str(path)))
-    assert given['mask'] == record['mask'] and given['final_accuracy'] == record['final_accuracy']
+    assert given.mask == record.mask and given.final_accuracy == record.final_accuracy
   checked = train(tiny(pruner='given', mask=str(path), check='rearrange'))
-  assert checked['mask'] != record['mask']
+  assert checked.mask != record.mask
   with pytest.raises(TicketsError, match='a mask from a file has none'):
     train(tiny(pruner='given', mask=str(path), check='invert'))
 
 
 def test_options_reach_score_and_allocation(tiny):
-  fisher, empirical = (train(tiny(pruner='obd', scored_at='init', rewound_to='init', score_options=options))['mask']
+  fisher, empirical = (train(tiny(pruner='obd', scored_at='init', rewound_to='init', score_options=options)).mask
                        for options in ('', 'curvature=empirical'))
   assert fisher != empirical
   record = train(tiny(pruner='random', allocation_options='linear_keep_ratio=0.1'))
-  assert record['layers'][-1]['kept'] == int(0.1 * record['layers'][-1]['weights'])
+  assert record.layers[-1].kept == int(0.1 * record.layers[-1].weights)
   with pytest.raises(TicketsError, match='curvature \'wrong\': expected one of'):
     train(tiny(pruner='obd', score_options='curvature=wrong'))
 
 
 def test_what_was_trained_before_leaves_no_trace(tiny, tmp_path):
-  run.training.loop._compiled.clear()
+  experiment.training.loop._compiled.clear()
   fresh = dataclasses.replace(tiny(pruner='random', seed=9), output_dir=str(tmp_path))
   train(fresh)
-  run.training.loop._compiled.clear()
+  experiment.training.loop._compiled.clear()
   train(tiny(pruner='dense', seed=3))
-  assert len(run.training.loop._compiled) == 1
+  assert len(experiment.training.loop._compiled) == 1
   train(tiny(pruner='random', seed=9))
   assert equal(weights(fresh), weights(tiny(pruner='random', seed=9)))
 
@@ -201,19 +200,19 @@ def test_a_pattern_holds_through_rounds_training_and_checks(tiny, pattern):
   patterned = tiny(pruner='lr_rewinding', pattern=pattern, rounds=2)
   record = train(patterned)
   free = train(tiny(pruner='lr_rewinding'))
-  assert record['needed'] != free['needed'] and record['pattern']['name'] == pattern
-  whole = [layer['name'] for layer in record['layers'] if layer['kept'] > layer['weights'] / 2]
-  assert set(record['pattern']['broken_by']) <= set(whole if pattern == '2:4' else [])
-  assert free['pattern'] == {'name': 'unstructured', 'broken_by': []}
+  assert record.needed != free.needed and record.pattern.name == pattern
+  whole = [layer.name for layer in record.layers if layer.kept > layer.weights / 2]
+  assert set(record.pattern.broken_by) <= set(whole if pattern == '2:4' else [])
+  assert free.pattern == records.PatternKept('unstructured', ())
   rearranged = train(dataclasses.replace(patterned, check='rearrange'))
-  assert rearranged['pattern'] == record['pattern'] and rearranged['mask'] != record['mask']
-  assert lineage.canonical(tiny(pruner='dense', pattern=pattern)) == lineage.canonical(tiny(pruner='dense'))
+  assert rearranged.pattern == record.pattern and rearranged.mask != record.mask
+  assert Run(tiny(pruner='dense', pattern=pattern)) == Run(tiny(pruner='dense'))
 
 
 def test_a_given_mask_takes_no_pattern(tiny, tmp_path):
   mask_of(tiny(pruner='lottery')).save(tmp_path / 'mask.npz')
   with pytest.raises(UsageError, match='--pattern=2:4: the mask of --mask is given'):
-    lineage.canonical(tiny(pruner='given', mask=str(tmp_path / 'mask.npz'), pattern='2:4'))
+    Run(tiny(pruner='given', mask=str(tmp_path / 'mask.npz'), pattern='2:4'))
 
 
 def test_records_without_weights_are_enough_to_go_on_from(tiny, tmp_path):
@@ -226,4 +225,4 @@ def test_records_without_weights_are_enough_to_go_on_from(tiny, tmp_path):
   train(dataclasses.replace(there, **checked))
   for changes in (dense, checked):
     assert equal(weights(dataclasses.replace(here, **changes)), weights(dataclasses.replace(there, **changes)))
-  assert not (there.folder() / finding.FINAL).exists(), 'nothing goes on from it'
+  assert not (Run(there).folder.path / 'final.weights.h5').exists(), 'nothing goes on from it'

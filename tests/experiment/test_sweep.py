@@ -4,10 +4,12 @@ import os
 import pytest
 
 import tickets_tf
-from tickets_tf.runs import lineage
-from tickets_tf.runs import records
-from tickets_tf.experiment import sweep
+from tests import example_records
 from tickets_tf.errors import UsageError
+from tickets_tf.experiment import sweep
+from tickets_tf.experiment import workers
+from tickets_tf.runs import records
+from tickets_tf.runs.run import Run
 
 BASE = tickets_tf.Settings(epochs=4)
 
@@ -21,13 +23,12 @@ def world(tmp_path, monkeypatch):
     made.append(run)
     if run.pruner == 'grasp':
       return 'scores of conv1: 3 of 9 are NaN or infinite'
-    run.folder().mkdir(parents=True)
-    records.write(run.folder(), {'settings': dataclasses.asdict(run), 'digest': run.digest(), 'seed': run.seed,
-                                 'dataset': {}, 'layers': [], 'final_accuracy': 0.9, 'best_accuracy': 0.9,
-                                 'seconds': {}})
+    folder = Run(run).folder.path
+    folder.mkdir(parents=True)
+    records.write(folder, example_records.record(Run(run)))
     return ''
 
-  monkeypatch.setattr(sweep, '_make', make)
+  monkeypatch.setattr(workers, 'do', make)
   return dataclasses.replace(BASE, output_dir=str(tmp_path)), made
 
 
@@ -70,9 +71,9 @@ def test_a_failure_stops_only_what_needs_it(world):
   base, made = world
   outcome = run_all(sweep.grid(base, pruner=['grasp', 'snip'], check=['', 'rearrange']))
   assert names(made) == [('grasp', ''), ('snip', ''), ('snip', 'rearrange')]
-  grasp = lineage.canonical(dataclasses.replace(base, pruner='grasp')).run_name()
+  grasp = Run(dataclasses.replace(base, pruner='grasp')).name
   assert sorted(outcome.failures.values()) == [
-      f'not made, since it needs {grasp}, which failed',
+      f'not done, since it needs {grasp}, which failed',
       'scores of conv1: 3 of 9 are NaN or infinite']
 
 
@@ -97,7 +98,7 @@ def test_processes_side_by_side_and_a_budget(tmp_path):
   assert stopped.stopped and not stopped.records
   outcome = sweep.run_all(runs, parallel=2, minutes=20, say=lambda line: None, progress=False)
   assert not outcome.stopped and len(outcome.records) == 3
-  assert all(record['final_accuracy'] > 0 for record in outcome.records.values())
+  assert all(record.final_accuracy > 0 for record in outcome.records.values())
 
 
 SCORES = """
@@ -130,9 +131,9 @@ def test_whatever_ends_a_run_the_others_are_made(parallel, tmp_path, monkeypatch
   names = ['planted_scores:constant', 'planted_scores:large', 'planted_scores:deadly', 'random', 'snip']
   runs = sweep.grid(base, pruner=names)
   outcome = sweep.run_all(runs, parallel=parallel, minutes=20, say=lambda line: None, progress=False)
-  assert {run.pruner for run in outcome.records} == {'planted_scores:constant', 'random', 'snip'}
+  assert {run.settings.pruner for run in outcome.records} == {'planted_scores:constant', 'random', 'snip'}
   assert not outcome.stopped
-  problems = {run.pruner: problem for run, problem in outcome.failures.items()}
+  problems = {run.settings.pruner: problem for run, problem in outcome.failures.items()}
   assert problems == {'planted_scores:deadly': 'its process died: no kernel image',
                       'planted_scores:large': problems['planted_scores:large']}
   assert problems['planted_scores:large'].startswith('ResourceExhaustedError: ')

@@ -6,6 +6,7 @@ from tickets_tf import registry
 from tickets_tf.pruning import rules
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
+import itertools
 
 
 def test_a_ticket_keeps_exactly_what_the_ratio_leaves(small_model):
@@ -37,7 +38,7 @@ def test_an_allocation_replaces_the_rules(small_model):
 def test_weights_are_the_networks_with_zeros(small_model):
   before = small_model.get_weights()
   ticket = tickets_tf.find_ticket(small_model, 'random', 0.9)
-  for now, old in zip(small_model.get_weights(), before):
+  for now, old in zip(small_model.get_weights(), before, strict=True):
     np.testing.assert_array_equal(now, old)
   small_model.set_weights(ticket.weights)
   for kernel in tickets_tf.prunable_kernels(small_model):
@@ -50,7 +51,7 @@ def test_save_and_load(small_model, tmp_path):
   loaded = tickets_tf.Ticket.load(tmp_path / 'ticket')
   assert loaded.mask == ticket.mask and loaded.provenance == ticket.provenance
   assert loaded.provenance['seed'] == 3
-  for now, old in zip(loaded.weights, ticket.weights):
+  for now, old in zip(loaded.weights, ticket.weights, strict=True):
     np.testing.assert_array_equal(now, old)
   (tmp_path / 'ticket' / 'weights.npz').write_bytes(b'broken')
   with pytest.raises(UsageError, match='weights.npz: cannot be read'):
@@ -89,7 +90,7 @@ def test_a_score_that_moves_the_network_is_undone(small_model):
     return own(model, images, labels, rng)
 
   tickets_tf.score_weights(small_model, score)
-  for now, old in zip(small_model.get_weights(), before):
+  for now, old in zip(small_model.get_weights(), before, strict=True):
     np.testing.assert_array_equal(now, old)
 
 
@@ -109,13 +110,13 @@ def test_weights_once_removed_stay_out(small_model, small_batch, monkeypatch):
   ticket = tickets_tf.find_ticket(small_model, rounds_of('snip', 4), 0.95, *small_batch)
   size = found[0].size
   assert [mask.kept for mask in found] == [int(size * (1 - ratio)) for ratio in rules.round_ratios(0.95, 4)]
-  for before, after in zip(found, found[1:]):
-    assert not any(np.any(new & ~old) for new, old in zip(after.arrays, before.arrays))
+  for before, after in itertools.pairwise(found):
+    assert not any(np.any(new & ~old) for new, old in zip(after.arrays, before.arrays, strict=True))
   assert ticket.mask == found[-1] != tickets_tf.find_ticket(small_model, 'snip', 0.95, *small_batch).mask
   found.clear()
   tickets_tf.find_ticket(small_model, rounds_of('snip', 4), 0.95, *small_batch, regrow=True)
-  assert any(np.any(new & ~old) for before, after in zip(found, found[1:])
-             for new, old in zip(after.arrays, before.arrays)), 'some came back'
+  assert any(np.any(new & ~old) for before, after in itertools.pairwise(found)
+             for new, old in zip(after.arrays, before.arrays, strict=True)), 'some came back'
   assert found[-1].kept == int(size * (1 - 0.95))
 
 
@@ -123,7 +124,7 @@ def test_a_start_is_what_the_rounds_before_kept(small_model):
   first = tickets_tf.find_ticket(small_model, 'random', 0.5, seed=1).mask
   second = tickets_tf.find_ticket(small_model, 'magnitude', 0.8, start=first).mask
   assert second.kept == int(first.size * (1 - 0.8))
-  assert not any(np.any(new & ~old) for new, old in zip(second.arrays, first.arrays))
+  assert not any(np.any(new & ~old) for new, old in zip(second.arrays, first.arrays, strict=True))
 
 
 @pytest.mark.parametrize('allocation', registry.ALLOCATIONS.names())

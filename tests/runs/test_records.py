@@ -1,12 +1,81 @@
+import dataclasses
+import json
+
 import pytest
 
-from tickets_tf.runs import records
+from tests import example_records
 from tickets_tf.errors import UsageError
+from tickets_tf.runs import records
+from tickets_tf.runs.run import Run
+from tickets_tf.runs.settings import Settings
+
+REQUIRED = ['format', *(field.name for field in dataclasses.fields(records.Record)
+                        if field.default is dataclasses.MISSING)]
+
+
+@pytest.fixture
+def record():
+  return example_records.record(Run(Settings(pruner='snip', ratio=0.5)))
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path, record):
+  records.write(tmp_path, record)
+  assert records.read(tmp_path) == record
+  exported = dataclasses.replace(record, export={'best': 'dense_float32.tflite'})
+  records.write(tmp_path, exported)
+  assert records.read(tmp_path) == exported
+
+
+def test_the_keys_of_a_record_are_those_of_its_format(tmp_path, record):
+  records.write(tmp_path, record)
+  values = json.loads((tmp_path / 'record.json').read_text())
+  assert list(values) == ['format', 'settings', 'digest', 'seed', 'rule', 'needed', 'proof', 'network', 'dataset',
+                          'mask', 'pattern', 'layers', 'collapse', 'final_accuracy', 'best_accuracy', 'best_epoch', 'best_on',
+                          'seconds', 'environment']
+  assert records.FORMAT == 1, 'it rises if these change'
+  assert values['settings'] == dataclasses.asdict(record.settings)
+  assert values['layers'][0] == {'name': 'conv1', 'shape': [3, 3, 1, 4], 'weights': 36, 'kept': 4, 'dense_macs': 2304,
+                                 'sparse_macs': 256}
+
+
+@pytest.mark.parametrize('missing', REQUIRED)
+def test_an_incomplete_record_is_one_line_that_names_what_is_missing(missing, tmp_path, record):
+  values = records.to_json(record)
+  del values[missing]
+  (tmp_path / 'record.json').write_text(json.dumps(values))
+  with pytest.raises(UsageError) as caught:
+    records.read(tmp_path)
+  assert str(caught.value) == (f'{tmp_path}/record.json: lacks {missing}; without this file the run is done again')
+
+
+@pytest.mark.parametrize('path, value, expected', [
+    (('collapse', 'empty_layers'), None, r'is no record: .*empty_layers'),
+    (('layers',), [{'name': 'conv1'}], r'is no record: .*`shape`.*layers'),
+    (('final_accuracy',), 'high', r'is no record: .*final_accuracy'),
+    (('settings', 'epochs'), 'many', r'--epochs=many: expected int'),
+    (('settings', 'epochz'), 3, r'unknown settings: epochz'),
+    (('settings',), [], r'settings: expected a JSON object'),
+    (('format',), 2, r"format 2 is newer than this program's, 1"),
+])
+def test_a_wrong_part_is_named(path, value, expected, tmp_path, record):
+  values = json.loads(json.dumps(records.to_json(record)))
+  part = values
+  for key in path[:-1]:
+    part = part[key]
+  part[path[-1]] = value
+  (tmp_path / 'record.json').write_text(json.dumps(values))
+  with pytest.raises(UsageError, match=r'record\.json: ' + expected) as caught:
+    records.read(tmp_path)
+  assert '\n' not in str(caught.value)
 
 
 @pytest.mark.parametrize('text', ['{"format": 1', '[]', '{}', '{"format": 99}', ''])
 def test_a_damaged_record_is_named(text, tmp_path):
-  (tmp_path / records.NAME).write_text(text)
-  with pytest.raises(UsageError, match='record.json: ') as caught:
+  (tmp_path / 'record.json').write_text(text)
+  with pytest.raises(UsageError, match=r'record\.json: .*without this file the run is done again'):
     records.read(tmp_path)
-  assert '{' in text and text.endswith('}') or 'without this file the run is made again' in str(caught.value)
+
+
+def test_a_folder_without_a_record_is_named(tmp_path):
+  with pytest.raises(UsageError, match=r'holds no record\.json: not the folder of a finished run'):
+    records.read(tmp_path)

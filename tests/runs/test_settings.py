@@ -37,21 +37,6 @@ def test_good_settings_pass():
   assert Settings(milestones='0.25, 0.5').milestone_shares() == (0.25, 0.5)
 
 
-def test_digest_depends_on_what_changes_the_outcome_alone():
-  plain = Settings()
-  assert plain.identity() == {}
-  assert Settings(output_dir='elsewhere', progress=False, tensorboard=False).digest() == plain.digest()
-  changes = ({}, {'seed': 1}, {'ratio': 0.9}, {'data_dir': 'x'}, {'jit': True})
-  digests = {Settings(**change).digest() for change in changes}
-  assert len(digests) == 5
-
-
-def test_run_name_is_one_readable_folder():
-  name = Settings(pruner='my.module:score', seed=3, ratio=0.98).run_name()
-  assert name.startswith('digits-resnet20-my.module.score-0.98-seed3-')
-  assert '/' not in name and ':' not in name
-
-
 def test_settings_survive_a_record():
   chosen = Settings(pruner='magnitude', ratio=0.5, seed=7, milestones='0.3')
   assert settings.from_dict(dataclasses.asdict(chosen)) == chosen
@@ -72,18 +57,6 @@ def test_no_tensorflow_is_needed():
   assert subprocess.run([sys.executable, '-c', program]).returncode == 0
 
 
-def test_a_mask_counts_by_what_is_in_its_file(tmp_path):
-  path = tmp_path / 'mask.npz'
-  path.write_bytes(b'one')
-  chosen = Settings(pruner='given', mask=str(path))
-  first = chosen.digest()
-  path.write_bytes(b'other')
-  assert chosen.digest() != first
-  path.unlink()
-  with pytest.raises(UsageError, match='--mask=.*mask.npz: cannot be read: No such file'):
-    chosen.folder()
-
-
 def test_options_are_literals_or_strings():
   assert Settings(score_options='curvature=hutchinson, samples=20').options('score_options') == {
       'curvature': 'hutchinson', 'samples': 20}
@@ -91,12 +64,21 @@ def test_options_are_literals_or_strings():
     Settings(allocation_options='0.3')
 
 
-def test_a_score_of_ones_own_that_was_changed_is_another_run(tmp_path, monkeypatch):
-  monkeypatch.chdir(tmp_path)
-  monkeypatch.syspath_prepend(tmp_path)
-  mine = Settings(pruner='changing_score:score')
-  (tmp_path / 'changing_score.py').write_text('score = 1\n')
-  first, other = mine.digest(), Settings(pruner='random').digest()
-  (tmp_path / 'changing_score.py').write_text('score = 2\n')
-  assert mine.digest() != first and Settings(pruner='random').digest() == other
-  assert Settings(pruner='in_no_file:score').digest()
+def test_settings_are_what_each_of_their_groups_is():
+  groups = [settings.TicketSettings, settings.PhaseSettings, settings.DataSettings, settings.NetworkSettings,
+            settings.TrainingSettings, settings.MachineSettings, settings.OutputSettings]
+  names = [field.name for group in groups for field in dataclasses.fields(group)]
+  assert sorted(names) == sorted(field.name for field in dataclasses.fields(Settings)), 'every setting is in one group'
+  chosen = Settings(dataset='cifar10', epochs=7)
+  assert all(isinstance(chosen, group) for group in groups)
+  assert chosen.group(settings.DataSettings) == settings.DataSettings(dataset='cifar10')
+
+
+@pytest.mark.parametrize('changes, same', [
+    ({'pruner': 'snip', 'ratio': 0.5, 'check': 'rearrange', 'seed': 3, 'stop_epoch': 2,
+      'trained_on': 'half_dataset'}, True),
+    ({'output_dir': 'x', 'progress': False, 'checkpoint_seconds': 3.0}, True),
+    ({'epochs': 7}, False), ({'dataset': 'cifar10'}, False), ({'width': 8}, False), ({'threads': 1}, False),
+    ({'jit': True}, False), ({'momentum': 0.0}, False), ({'augmentation': 'none'}, False)])
+def test_what_can_change_a_training_step(changes, same):
+  assert (Settings(**changes).step() == Settings().step()) == same

@@ -8,7 +8,6 @@ import time
 
 import numpy as np
 
-from tickets_tf.runs import lineage
 from tickets_tf import registry
 from tickets_tf.judging.comparison import Comparison
 from tickets_tf.judging.comparison import check_bounds
@@ -24,6 +23,10 @@ from tickets_tf.judging.looks import look_sizes
 from tickets_tf.judging.looks import nominal_levels
 from tickets_tf.experiment import sweep
 from tickets_tf.errors import UsageError
+from tickets_tf.runs.run import Run
+from tickets_tf.runs.run import digest as settings_digest
+from tickets_tf.runs.settings import TicketSettings
+from tickets_tf.runs.settings import defaults
 from tickets_tf.runs.settings import Settings
 
 FORMAT = 1
@@ -95,7 +98,7 @@ class Plan:
   def folder(self):
     """Returns the path of the folder that the report goes to where none is named."""
     # Digests of settings know what is in a mask's file, or in that of a score.
-    digests = [dataclasses.replace(self.base, pruner=pruner).digest() for pruner in self.pruners]
+    digests = [settings_digest(dataclasses.replace(self.base, pruner=pruner)) for pruner in self.pruners]
     digest = hashlib.sha256(' '.join([self.command(), *digests]).encode()).hexdigest()[:8]
     name = '-'.join(['sanity', self.base.dataset, *self.pruners[:3], *(['more'] if self.pruners[3:] else []), digest])
     return pathlib.Path(self.base.output_dir).expanduser() / name.replace(':', '.')
@@ -143,7 +146,7 @@ class _Judgement:
   @property
   def cut(self):
     """Whether no path leads through any of the originals."""
-    return all(record['collapse']['connected'] is False for record in self.originals.values())
+    return all(record.collapse.connected is False for record in self.originals.values())
 
 
 @dataclasses.dataclass
@@ -218,12 +221,12 @@ def _questions(plan):
   found = []
   for pruner in plan.pruners:
     for ratio in plan.ratios:
-      rule = lineage.canonical(dataclasses.replace(plan.base, pruner=pruner, ratio=ratio))
-      if not rule.rule().prunes:
+      rule = Run(dataclasses.replace(plan.base, pruner=pruner, ratio=ratio))
+      if not rule.rule.prunes:
         raise UsageError(f'--pruner={pruner}: it removes nothing that could be judged')
-      found += [_Question(rule, check) for check in plan.checks or _checks_for(rule)]
+      found += [_Question(rule.settings, check) for check in plan.checks or _checks_for(rule)]
   for question in found:
-    lineage.canonical(question.checked(plan.base.seed))
+    Run(question.checked(plan.base.seed))
   return list(dict.fromkeys(found))
 
 
@@ -232,7 +235,7 @@ def _checks_for(rule):
   names = {}
   for name in registry.CHECKS.names():
     check = registry.CHECKS.get(name)
-    if check.always and not (rule.rule().given and (check.seam == 'data' or check.of_scores)):
+    if check.always and not (rule.rule.given and (check.seam == 'data' or check.of_scores)):
       names.setdefault(id(check), name)
   return list(names.values())
 
@@ -241,9 +244,9 @@ def _controls(plan):
   if not plan.controls:
     return []
   # The rows themselves, whatever else was asked for.
-  rows = {field.name: field.default for field in dataclasses.fields(plan.base)
-          if field.metadata['pruning'] and field.name != 'samples_per_class'}
-  plain = dataclasses.replace(plan.base, ratio=max(plan.ratios), **{**rows, 'pruner': 'random'})
+  rows = {**defaults(TicketSettings), 'pruner': 'random', 'ratio': max(plan.ratios),
+          'samples_per_class': plan.base.samples_per_class}
+  plain = dataclasses.replace(plan.base, **rows)
   return [_Question(dataclasses.replace(plain, pruner=pruner), check) for pruner, check in _CONTROLS]
 
 
@@ -263,9 +266,9 @@ def _dense(plan, seed):
 
 
 def _compare(originals, checked, margin):
-  test_images = next(iter(originals.values()))['dataset']['test']
-  return compare([100 * record['final_accuracy'] for record in originals.values()],
-                            [100 * record['final_accuracy'] for record in checked.values()], margin,
+  test_images = next(iter(originals.values())).dataset.test
+  return compare([100 * record.final_accuracy for record in originals.values()],
+                            [100 * record.final_accuracy for record in checked.values()], margin,
                             resolution=100 / test_images)
 
 
@@ -277,24 +280,24 @@ def _verdicts(plan, asked, controls, outcome, failures, seeds, done):
   originals = {question.rule: judgement.originals for question, judgement in asked.judgements.items()}
   records = [*dense, *(record for family in (asked, controls) for judgement in family.judgements.values()
                        for record in (*judgement.originals.values(), *judgement.checked.values()))]
-  commits = {record['environment']['commit'] for record in records} - {None}
+  commits = {record.environment['commit'] for record in records} - {None}
   return {
       'format': FORMAT,
       'command': plan.command(),
       'commit': ', '.join(sorted(commits)) or None,
-      'environment': records[0]['environment'] if records else {},
+      'environment': records[0].environment if records else {},
       'settings': {name: value for name, value in dataclasses.asdict(plan.base).items()
                    if name not in ('pruner', 'ratio', 'check')},
       'margin': plan.margin,
       'alpha': plan.alpha,
-      'resolution': 100 / records[0]['dataset']['test'] if records else None,
+      'resolution': 100 / records[0].dataset.test if records else None,
       'seeds': list(seeds),
       'looks': None if plan.seeds is not None else {'kind': 'pocock', 'sizes': plan.looks(), 'levels': plan.levels(),
                                                     'done': done},
       'stopped': _stopped(plan, asked, controls, outcome),
       'failures': _failures_told(failures),
       'controls': _controls_told(planted, len(told), controls) if plan.controls else None,
-      'dense': _described([100 * record['final_accuracy'] for record in dense]),
+      'dense': _described([100 * record.final_accuracy for record in dense]),
       'judgements': told + planted,
       'keep_ratios': [_keep_ratios(rule, list(by_seed.values())) for rule, by_seed in originals.items()],
   }
@@ -316,32 +319,31 @@ def _told(question, family):
       'passes': {SENSITIVE: True, INSENSITIVE: False}.get(verdict.outcome),
       'sentence': _sentence(question.rule.pruner, check, comparison, verdict, judgement.cut),
       'seeds': list(judgement.originals),
-      'original': _described([100 * record['final_accuracy'] for record in originals]),
-      'checked': _described([100 * record['final_accuracy'] for record in checked]),
+      'original': _described([100 * record.final_accuracy for record in originals]),
+      'checked': _described([100 * record.final_accuracy for record in checked]),
       'difference': {'mean': comparison.drop, 'deviation': comparison.deviation,
                      'interval': comparison.interval and list(comparison.interval)},
       'p_equivalent': verdict.p_equivalent,
       'p_drop': verdict.p_drop,
       'forecast': forecast and dataclasses.asdict(forecast),
-      'proofs': [record['proof'] for record in checked],
-      'collapsed': [any(record['collapse']['connected'] is False for record in pair)
+      'proofs': [record.proof for record in checked],
+      'collapsed': [any(record.collapse.connected is False for record in pair)
                     for pair in zip(originals, checked)],
   }
 
 
 def _ticket_told(rule, record):
   # Of a mask from a file nothing was chosen, and its ratio is what is in it.
-  kept, weights = (sum(layer[name] for layer in record['layers']) for name in ('kept', 'weights'))
-  given = rule.rule().given
-  return {'rule': rule.pruner, 'allocation': '' if given else rule.rule().allocation,
-          'ratio': round(1 - kept / weights, 4) if given else rule.ratio}
+  row = Run(rule).rule
+  return {'rule': rule.pruner, 'allocation': '' if row.given else row.allocation,
+          'ratio': round(1 - record.kept / record.weights, 4) if row.given else rule.ratio}
 
 
 def _failures_told(failures):
   """Returns one line for each problem, with the first run that has it and how many others do."""
   runs = {}
   for run, problem in failures.items():
-    runs.setdefault(problem, []).append(run.run_name())
+    runs.setdefault(problem, []).append(run.name)
   return [names[0] + (f' and {len(names) - 1} more' if names[1:] else '') + f': {problem}'
           for problem, names in runs.items()]
 
@@ -380,8 +382,8 @@ def _described(accuracies):
 
 
 def _keep_ratios(rule, records):
-  ratios = [[layer['kept'] / layer['weights'] for layer in record['layers']] for record in records]
-  return {**_ticket_told(rule, records[0]), 'layers': [layer['name'] for layer in records[0]['layers']],
+  ratios = [[layer.kept / layer.weights for layer in record.layers] for record in records]
+  return {**_ticket_told(rule, records[0]), 'layers': [layer.name for layer in records[0].layers],
           'original': np.mean(ratios, axis=0).round(6).tolist()}
 
 

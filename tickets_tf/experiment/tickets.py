@@ -1,23 +1,29 @@
 """Tickets: a mask and the weights that training starts from, and how a rule finds them."""
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import pathlib
+from typing import Any
 
 from absl import logging
 import numpy as np
+import tf_keras as keras
 
-from tickets_tf.pruning import allocation as allocations
 from tickets_tf import files
-from tickets_tf.pruning import selection
-from tickets_tf.pruning import patterns
-from tickets_tf.runs import records
 from tickets_tf import registry
-from tickets_tf.pruning import rules
 from tickets_tf import scores as scoring
 from tickets_tf import seeds
 from tickets_tf.errors import UsageError
-from tickets_tf.pruning.mask import Mask, load_mask
 from tickets_tf.models import prunable_kernels
+from tickets_tf.pruning import allocation as allocations
+from tickets_tf.pruning import patterns
+from tickets_tf.pruning import rules
+from tickets_tf.pruning import selection
+from tickets_tf.pruning.kernels import Kernel
+from tickets_tf.pruning.mask import Mask
+from tickets_tf.pruning.mask import load_mask
+from tickets_tf.runs import records
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,27 +36,28 @@ class Ticket:
     provenance: dictionary of JSON values: rule, ratio, seed and whatever else tells where the ticket comes from.
   """
   mask: Mask
-  weights: list
-  provenance: dict
+  weights: list[np.ndarray]
+  provenance: dict[str, Any]
 
-  def save(self, folder):
+  def save(self, folder: str | pathlib.Path) -> None:
     """Writes the ticket into a folder, whole or not at all; nothing is pickled.
 
     Raises:
-      TicketsError: where it cannot be written.
+      TicketsError: if it cannot be written.
     """
     with files.replacing(folder) as temporary:
       temporary.mkdir()
       self.mask.save(temporary / 'mask.npz')
-      np.savez(temporary / 'weights.npz', **{f'{index:05d}': value for index, value in enumerate(self.weights)})
+      arrays: dict[str, Any] = {f'{index:05d}': value for index, value in enumerate(self.weights)}
+      np.savez(temporary / 'weights.npz', **arrays)
       records.write_json(temporary / 'provenance.json', self.provenance)
 
   @classmethod
-  def load(cls, folder):
+  def load(cls, folder: str | pathlib.Path) -> 'Ticket':
     """Reads what `save` wrote.
 
     Raises:
-      UsageError: where the folder holds no ticket, or a damaged one; the message names the file.
+      UsageError: if the folder holds no ticket, or a damaged one; the message names the file.
     """
     folder = pathlib.Path(folder)
     mask = load_mask(folder / 'mask.npz')
@@ -63,8 +70,10 @@ class Ticket:
     return cls(mask, weights, records.read_json(folder / 'provenance.json'))
 
 
-def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation='', pattern='unstructured', start=None,
-                regrow=False, allocation_options=None, **options):
+def find_ticket(model: keras.Model, rule: str | rules.Rule, ratio: float, images: np.ndarray | None = None,
+                labels: np.ndarray | None = None, seed: int = 0, allocation: str = '', pattern: str = 'unstructured',
+                start: Mask | None = None, regrow: bool = False,
+                allocation_options: Mapping[str, Any] | None = None, **options: Any) -> Ticket:
   """Finds the ticket that a rule's score and allocation choose in a network as it stands, in the rule's rounds.
 
   A rule that scores trained weights wants a trained network, and between its rounds trained tickets; `tickets_tf.train`
@@ -72,16 +81,16 @@ def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation
 
   Args:
     model: a built `tf_keras` model to logits; it is left as it was.
-    rule: a rule's name, `package.module:name` of a score function, or a `Rule`.
+    rule: the name of a rule or score, `package.module:name` of a score function, or a `Rule`.
     ratio: pruning ratio in [0, 1).
     images: float32 [N, height, width, channels], normalised, for scores that look at data.
     labels: int [N].
     seed: the run's seed.
     allocation: replaces the rule's allocation; empty keeps it.
     pattern: where kept weights may sit: a name in `registry.PATTERNS`, or `package.module:name`.
-    start: `Mask` of what earlier rounds have kept; None: everything.
+    start: what earlier rounds have kept; None: everything.
     regrow: whether weights that earlier rounds removed can come back.
-    allocation_options: dictionary of the allocation's own settings.
+    allocation_options: the allocation's own settings.
     **options: the score's own settings.
 
   Returns:
@@ -89,7 +98,7 @@ def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation
 
   Raises:
     UsageError: for a rule, ratio or allocation that cannot be used.
-    TicketsError: where a score is NaN or infinite; names the layer.
+    TicketsError: if a score is NaN or infinite; names the layer.
   """
   row = rule if isinstance(rule, rules.Rule) else rules.resolve(rule, allocation=allocation)
   ratio = ratio if row.prunes else 0.0
@@ -99,17 +108,19 @@ def find_ticket(model, rule, ratio, images=None, labels=None, seed=0, allocation
     scores = scoring.score_weights(model, row.score, images, labels, seed, mask, regrow, **options)
     mask = _keep(kernels, scores, round_ratio, row.allocation, pattern, seed, None if regrow else mask,
                  allocation_options)
+  assert mask is not None, 'there is at least one round'
   _warn_of_broken_pattern(pattern, mask)
   provenance = {'score': str(row.score), 'allocation': str(row.allocation), 'pattern': pattern, 'ratio': ratio,
                 'rounds': row.rounds, 'seed': seed}
   return Ticket(mask, _masked_weights(model, kernels, mask), provenance)
 
 
-def _keep(kernels, scores, ratio, allocation, pattern, seed, candidates, options):
+def _keep(kernels: Sequence[Kernel], scores: list[np.ndarray], ratio: float, allocation: Any, pattern: str, seed: int,
+          candidates: Mask | None, options: Mapping[str, Any] | None) -> Mask:
   names = [kernel.name for kernel in kernels]
   if candidates is not None:
     scores = _last_if_removed(scores, candidates)
-  counts = allocations.allocate(kernels, ratio, allocation, scores, seed, **options or {})
+  counts = allocations.allocate(kernels, ratio, allocation, scores, seed, **(options or {}))
   if candidates is not None:
     counts = _within(counts, candidates.counts)
   kept = selection.select(scores, counts, seeds.generator(seed, 'select'), names,
@@ -117,21 +128,22 @@ def _keep(kernels, scores, ratio, allocation, pattern, seed, candidates, options
   return Mask.from_arrays(kernels, kept)
 
 
-def _warn_of_broken_pattern(pattern, mask):
+def _warn_of_broken_pattern(pattern: str, mask: Mask) -> None:
   broken = patterns.broken_by(registry.PATTERNS.get(pattern), mask)
   if broken:
     logging.warning('pattern %s: the allocation gives these layers more weights than it can hold: %s', pattern,
                     ', '.join(broken))
 
 
-def _last_if_removed(scores, candidates):
+def _last_if_removed(scores: Sequence[np.ndarray], candidates: Mask) -> list[np.ndarray]:
   # Well below every other score, so that neither a threshold nor the mean of a block can reach them.
   smallest = float(min(score.min() for score in scores))
   lowest = smallest - abs(smallest) - 1
-  return [np.where(keep, score.astype(np.float64), lowest) for score, keep in zip(scores, candidates.arrays)]
+  return [np.where(keep, score.astype(np.float64), lowest)
+          for score, keep in zip(scores, candidates.arrays, strict=True)]
 
 
-def _within(counts, candidates):
+def _within(counts: Sequence[int], candidates: Sequence[int]) -> list[int]:
   # An allocation knows nothing of earlier rounds; what a layer no longer has is taken from the first that have more.
   within = [min(count, most) for count, most in zip(counts, candidates, strict=True)]
   surplus = sum(counts) - sum(within)
@@ -142,7 +154,7 @@ def _within(counts, candidates):
   return within
 
 
-def _masked_weights(model, kernels, mask):
+def _masked_weights(model: keras.Model, kernels: Sequence[Kernel], mask: Mask) -> list[np.ndarray]:
   keep = {kernel.variable.ref(): mask[kernel.name] for kernel in kernels}
   return [value if variable.ref() not in keep else np.where(keep[variable.ref()], value, np.zeros_like(value))
-          for variable, value in zip(model.weights, model.get_weights())]
+          for variable, value in zip(model.weights, model.get_weights(), strict=True)]

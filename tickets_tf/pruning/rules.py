@@ -56,8 +56,12 @@ class RuleRegistry(registry.Registry):
       UsageError: if nothing of that name can be had.
     """
     self.check(name)
-    entry = name if name not in self._entries and ':' not in name else super().get(name)
-    return entry if isinstance(entry, Rule) else Rule(score=name, source="a score of the user's own")
+    entry = super().get(name) if name in self._entries or ':' in name else None
+    if isinstance(entry, Rule):
+      return entry
+    if name in self._entries:
+      raise UsageError(f'{self.kind} {name!r}: expected a tickets_tf.Rule, found {type(entry).__name__}')
+    return Rule(score=name, source="a score of the user's own")
 
   def takes_a_mask(self, name: str) -> bool:
     """Returns whether a row of the table leaves the mask to a file; imports nothing."""
@@ -67,9 +71,10 @@ class RuleRegistry(registry.Registry):
   def own_code(self, name: str) -> list[object]:
     """As for any table, with the score and the allocation of the rule."""
     rule = self.get(name)
-    parts = [(registry.SCORES, rule.score), (registry.ALLOCATIONS, rule.allocation)]
-    found = super().own_code(name) if name in self._entries or ':' in name else []
-    return found + [code for table, part in parts for code in (table.own_code(part) if isinstance(part, str) else [part])]
+    found = super().own_code(name)
+    for table, part in ((registry.SCORES, rule.score), (registry.ALLOCATIONS, rule.allocation)):
+      found += table.own_code(part) if isinstance(part, str) else [part]
+    return found
 
 
 RULES = RuleRegistry('pruner', {

@@ -1,66 +1,196 @@
-"""A run's record: all that a report needs, as JSON."""
+"""A run's record: all that a report needs, as a value and as JSON; the only place that knows the file's keys."""
 
+from collections.abc import Mapping
+import dataclasses
 import json
 import pathlib
+from typing import Any
+
+import msgspec
 
 from tickets_tf import files
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning.collapse import Collapse
+from tickets_tf.pruning.rules import Rule
+from tickets_tf.runs.folder import RunFolder
+from tickets_tf.runs.settings import Settings
+from tickets_tf.runs.settings import from_dict
 
-NAME = 'record.json'
+# It rises whenever a key changes its name or meaning.
 FORMAT = 1
-_REQUIRED = ('format', 'settings', 'digest', 'seed', 'dataset', 'layers', 'final_accuracy', 'best_accuracy', 'seconds')
 
 
-def write(folder, record):
-  """Writes a record into a run's folder, whole or not at all.
+@dataclasses.dataclass(frozen=True)
+class Choices:
+  """The choices of the rule that found the ticket, see `tickets_tf.pruning.rules.Rule`."""
+  score: str
+  allocation: str
+  scored_at: str
+  rewound_to: str
+  rounds: int
 
-  Args:
-    folder: the run's folder.
-    record: dictionary of JSON values with at least the keys that `read` asks for, but for `format`.
+  @classmethod
+  def of(cls, rule: Rule) -> 'Choices':
+    """Returns the choices of a rule; a function is told by its module and name."""
+    score, allocation = (each if isinstance(each, str) else f'{each.__module__}:{each.__qualname__}'
+                         for each in (rule.score, rule.allocation))
+    return cls(score, allocation, rule.scored_at, rule.rewound_to, rule.rounds)
 
-  Returns:
-    The record as `read` gives it back.
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSize:
+  """The data set, in numbers of images; `image_shape` is (height, width, channels)."""
+  name: str
+  train: int
+  test: int
+  validation: int
+  classes: int
+  image_shape: tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class PatternKept:
+  """The pattern that was asked for, and the names of the layers that do not have it."""
+  name: str
+  broken_by: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+  """One prunable kernel: all its weights, those that are kept, and multiply-accumulates an image (None: unknown)."""
+  name: str
+  shape: tuple[int, ...]
+  weights: int
+  kept: int
+  dense_macs: int | None
+  sparse_macs: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Seconds:
+  """What a run spent its time on."""
+  data: float
+  find: float
+  train: float
+  export: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """What a finished run was and what came of it.
+
+  Attributes:
+    settings: the run's settings, in their canonical form.
+    digest: `Run.digest`.
+    seed: the run's seed.
+    rule: the rule's choices.
+    needed: names of the runs that came before.
+    proof: what a sanity check did, JSON values; empty without one.
+    network: the network's name.
+    dataset: the data set.
+    mask: `Mask.digest`.
+    pattern: the pattern of the kept weights.
+    layers: the prunable kernels, in network order.
+    collapse: what of the ticket lies on paths.
+    final_accuracy: test accuracy of the final weights, in [0, 1].
+    best_accuracy: the highest accuracy of an epoch, in [0, 1].
+    best_epoch: that epoch, counted from 1.
+    best_on: `'test'` or `'validation'`: what the best epoch was chosen on.
+    seconds: time spent.
+    environment: versions, devices and commit, JSON values.
+    export: what `bin/export` wrote last, JSON values; None if nothing.
+    format: version of the file.
   """
-  record = {'format': FORMAT, **record}
-  write_json(pathlib.Path(folder) / NAME, record)
-  return record
+  settings: Settings
+  digest: str
+  seed: int
+  rule: Choices
+  needed: tuple[str, ...]
+  proof: dict[str, Any]
+  network: str
+  dataset: DatasetSize
+  mask: str
+  pattern: PatternKept
+  layers: tuple[Layer, ...]
+  collapse: Collapse
+  final_accuracy: float
+  best_accuracy: float
+  best_epoch: int
+  best_on: str
+  seconds: Seconds
+  environment: dict[str, Any]
+  export: dict[str, Any] | None = None
+  format: int = FORMAT
+
+  @property
+  def weights(self) -> int:
+    """All prunable weights."""
+    return sum(layer.weights for layer in self.layers)
+
+  @property
+  def kept(self) -> int:
+    """Kept weights."""
+    return sum(layer.kept for layer in self.layers)
 
 
-def read(folder):
+def to_json(record: Record) -> dict[str, Any]:
+  """Returns a record as JSON values, the format first; what there is none of is left out."""
+  values = msgspec.to_builtins(record)
+  if record.export is None:
+    del values['export']
+  return {'format': values.pop('format'), **values}
+
+
+def write(folder: str | pathlib.Path, record: Record) -> None:
+  """Writes a record into a run's folder, whole or not at all."""
+  write_json(RunFolder(pathlib.Path(folder)).record, to_json(record))
+
+
+def read(folder: str | pathlib.Path) -> Record:
   """Reads the record of a finished run.
 
   Args:
     folder: the run's folder.
 
-  Returns:
-    A dictionary.
-
   Raises:
-    UsageError: where the folder holds no record, or one that is damaged or of a newer format.
+    UsageError: if the folder holds no record, or one that is damaged, incomplete or of a newer format; one line that
+      names the file and what is missing or wrong.
   """
-  path = pathlib.Path(folder) / NAME
+  path = RunFolder(pathlib.Path(folder)).record
   if not path.is_file():
-    raise UsageError(f'{folder}: holds no {NAME}: not the folder of a finished run')
+    raise UsageError(f'{folder}: holds no {path.name}: not the folder of a finished run')
   try:
-    record = read_json(path)
+    return _from_json(read_json(path))
   except UsageError as error:
-    raise UsageError(f'{error}; without this file the run is made again') from error
-  missing = [key for key in _REQUIRED if key not in record]
-  if missing or record['format'] > FORMAT:
-    raise UsageError(f'{path}: ' + (f'lacks {", ".join(missing)}' if missing else
-                                    f'format {record["format"]} is newer than this program\'s, {FORMAT}'))
-  return record
+    message = str(error).removeprefix(f'{path}: ')
+    raise UsageError(f'{path}: {message}; without this file the run is done again') from error
 
 
-def write_json(path, value):
+def _from_json(values: Mapping[str, Any]) -> Record:
+  required = [field.name for field in dataclasses.fields(Record) if field.default is dataclasses.MISSING]
+  missing = [name for name in ('format', *required) if name not in values]
+  if missing:
+    raise UsageError(f'lacks {", ".join(missing)}')
+  if not isinstance(values['format'], int) or values['format'] > FORMAT:
+    raise UsageError(f'format {values["format"]} is newer than this program\'s, {FORMAT}')
+  if not isinstance(values['settings'], dict):
+    raise UsageError('settings: expected a JSON object')
+  settings = from_dict(values['settings'])
+  try:
+    return msgspec.convert({**values, 'settings': dataclasses.asdict(settings)}, Record)
+  except msgspec.ValidationError as error:
+    raise UsageError(f'is no record: {error}') from error
+
+
+def write_json(path: pathlib.Path, value: object) -> None:
   """Writes a JSON file that people can read, whole or not at all."""
   files.write_text(path, json.dumps(value, indent=2, allow_nan=False) + '\n')
 
 
-def read_json(path):
-  """Reads a JSON object; raises UsageError that names the file where it is none."""
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+  """Reads a JSON object; raises UsageError that names the file if it is none."""
   try:
-    value = json.loads(pathlib.Path(path).read_text())
+    value = json.loads(path.read_text())
   except (OSError, ValueError) as error:
     raise UsageError(f'{path}: cannot be read: {error}') from error
   if not isinstance(value, dict):

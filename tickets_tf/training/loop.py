@@ -93,7 +93,7 @@ def _prepared(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Exampl
               strategy: tf.distribute.Strategy) -> _Compiled:
   """Returns the compiled network with the weights of `model`, as if it had not been trained before."""
   arrays = [pipeline.examples.images, judged.images, *model.weights]
-  key = (settings.step(), id(strategy), model.name, tuple(pipeline.mean), tuple(pipeline.std),
+  key = (settings.step(), id(strategy), model.name, tuple(mask.names), tuple(pipeline.mean), tuple(pipeline.std),
          tuple(tuple(array.shape) for array in arrays))
   if key not in _compiled:
     made = _compile(model, mask, pipeline, judged, settings)

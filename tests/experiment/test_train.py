@@ -7,11 +7,16 @@ import tensorflow as tf
 
 from tests import weights_files
 import tickets_tf
-from tickets_tf.runs import records
-from tickets_tf.experiment import run
 from tickets_tf import training
 from tickets_tf.errors import UsageError
+from tickets_tf.experiment import evaluate
+from tickets_tf.experiment import stages
+from tickets_tf.experiment import ticket_stage
+from tickets_tf.experiment import train
 from tickets_tf.pruning.mask import load_mask
+from tickets_tf.runs import records
+from tickets_tf.runs.run import Run
+from tickets_tf.runs.settings import from_dict
 
 TINY = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=3, ratio=0.8,
                            progress=False, tensorboard=False, checkpoint_seconds=0)
@@ -26,7 +31,7 @@ def tiny(folder, **changes):
 
 
 def weights_of(settings, name='final.weights.h5'):
-  return weights_files.read(settings.folder() / name)
+  return weights_files.read(Run(settings).folder.path / name)
 
 
 def assert_same_bits(first, second):
@@ -38,41 +43,40 @@ def assert_same_bits(first, second):
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory):
   settings = tiny(tmp_path_factory.mktemp('unbroken'))
-  return settings, run.train(settings, quiet)
+  return settings, train.train(settings, quiet)
 
 
 def test_what_a_run_leaves(unbroken):
   settings, record = unbroken
-  folder = settings.folder()
+  folder = Run(settings).folder.path
   assert {path.name for path in folder.iterdir()} == {
       '.lock', 'settings.json', 'environment.json', 'start.weights.h5', 'proof.json', 'mask.npz', 'metrics.jsonl',
       'final.weights.h5', 'ticket', 'record.json'}
   assert record == records.read(folder)
-  assert record['settings'] == dataclasses.asdict(settings) == records.read_json(folder / 'settings.json')
-  assert record['seed'] == 0 and record['digest'] in folder.name
-  assert record['dataset'] == {'name': 'digits', 'train': 160, 'test': 360, 'validation': 0, 'classes': 10,
-                               'image_shape': [8, 8, 1]}
+  assert record.settings == settings == from_dict(records.read_json(folder / 'settings.json'))
+  assert record.seed == 0 and record.digest in folder.name
+  assert record.dataset == records.DatasetSize('digits', 160, 360, 0, 10, (8, 8, 1))
   mask = load_mask(folder / 'mask.npz')
-  assert [layer['kept'] for layer in record['layers']] == mask.counts and record['mask'] == mask.digest()
+  assert [layer.kept for layer in record.layers] == mask.counts and record.mask == mask.digest()
   assert sum(mask.counts) == int(mask.size * (1 - 0.8))
-  assert all(layer['sparse_macs'] * layer['weights'] == layer['dense_macs'] * layer['kept']
-             for layer in record['layers'])
-  assert set(record['seconds']) == {'data', 'find', 'train', 'export'}
-  assert record['environment']['packages']['tensorflow'] == tf.__version__
+  assert all(layer.sparse_macs * layer.weights == layer.dense_macs * layer.kept
+             for layer in record.layers)
+  assert min(dataclasses.astuple(record.seconds)) >= 0 < record.seconds.train
+  assert record.environment['packages']['tensorflow'] == tf.__version__
   lines = [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
   assert [line['epoch'] for line in lines] == [1, 2, 3]
   assert [line['learning_rate'] for line in lines] == [0.1, 0.01, 0.001]
-  assert record['best_accuracy'] == max(line['evaluation_accuracy'] for line in lines)
-  assert record['final_accuracy'] == pytest.approx(lines[-1]['evaluation_accuracy'], abs=1e-6)
+  assert record.best_accuracy == max(line['evaluation_accuracy'] for line in lines)
+  assert record.final_accuracy == pytest.approx(lines[-1]['evaluation_accuracy'], abs=1e-6)
 
 
 def test_removed_weights_are_zero_in_what_is_left(unbroken):
   settings, _ = unbroken
-  mask = load_mask(settings.folder() / 'mask.npz')
+  mask = load_mask(Run(settings).folder.path / 'mask.npz')
   model = tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=4)
   from tickets_tf.training import checkpoints
-  checkpoints.load_weights(model, settings.folder() / 'final.weights.h5')
-  ticket = tf.saved_model.load(str(settings.folder() / 'ticket'))
+  checkpoints.load_weights(model, Run(settings).folder.path / 'final.weights.h5')
+  ticket = tf.saved_model.load(str(Run(settings).folder.path / 'ticket'))
   exported = {variable.name: variable.numpy() for variable in ticket.variables}
   for kernel in tickets_tf.prunable_kernels(model):
     trained = kernel.variable.numpy()
@@ -84,7 +88,7 @@ def test_the_initial_weights_are_dense_and_those_of_the_seed(unbroken, tmp_path)
   settings, _ = unbroken
   other, again = tiny(tmp_path, epochs=1), tiny(tmp_path, epochs=1, seed=1)
   for each in (other, again):
-    run.train(each, quiet)
+    train.train(each, quiet)
   initial = weights_of(settings, 'start.weights.h5')
   assert_same_bits(initial, weights_of(other, 'start.weights.h5'))
   differ = [path for path, value in weights_of(again, 'start.weights.h5').items()
@@ -95,9 +99,9 @@ def test_the_initial_weights_are_dense_and_those_of_the_seed(unbroken, tmp_path)
 def test_the_same_settings_give_the_same_bits(unbroken, tmp_path):
   settings, record = unbroken
   again = tiny(tmp_path)
-  second = run.train(again, quiet)
+  second = train.train(again, quiet)
   assert_same_bits(weights_of(settings), weights_of(again))
-  assert record['mask'] == second['mask'] and record['final_accuracy'] == second['final_accuracy']
+  assert record.mask == second.mask and record.final_accuracy == second.final_accuracy
   assert weights_of(settings).keys() and not np.array_equal(
       *(next(iter(weights_of(each, name).values())) for each, name in
         ((settings, 'final.weights.h5'), (settings, 'start.weights.h5'))))
@@ -119,37 +123,38 @@ def test_a_run_that_breaks_goes_on_to_the_same_bits(where, unbroken, tmp_path, m
       raise Broken
     save(self, epoch)
 
-  save = run.checkpoints.Checkpoints.save
+  save = stages.checkpoints.Checkpoints.save
   with monkeypatch.context() as patch:
-    {'mask': lambda: patch.setattr(run.finding.tickets, 'find_ticket', breaks),
+    {'mask': lambda: patch.setattr(ticket_stage.tickets, 'find_ticket', breaks),
      'first epoch': lambda: patch.setattr(training.callbacks.MetricsLog, 'on_epoch_end', breaks),
-     'between metrics and checkpoint': lambda: patch.setattr(run.checkpoints.Checkpoints, 'save', breaks_at_the_second),
-     'after training': lambda: patch.setattr(run.evaluation, 'accuracy', breaks),
-     'export': lambda: patch.setattr(run.records, 'write', breaks)}[where]()
+     'between metrics and checkpoint': lambda: patch.setattr(stages.checkpoints.Checkpoints, 'save',
+                                                             breaks_at_the_second),
+     'after training': lambda: patch.setattr(stages.evaluation, 'accuracy', breaks),
+     'export': lambda: patch.setattr(stages.records, 'write', breaks)}[where]()
     with pytest.raises(Broken):
-      run.train(tiny(tmp_path), quiet)
-  record = run.train(tiny(tmp_path), quiet)
+      train.train(tiny(tmp_path), quiet)
+  record = train.train(tiny(tmp_path), quiet)
   assert_same_bits(weights_of(unbroken[0]), weights_of(tiny(tmp_path)))
-  assert record['final_accuracy'] == unbroken[1]['final_accuracy']
-  lines = (tiny(tmp_path).folder() / 'metrics.jsonl').read_text().splitlines()
+  assert record.final_accuracy == unbroken[1].final_accuracy
+  lines = (Run(tiny(tmp_path)).folder.path / 'metrics.jsonl').read_text().splitlines()
   assert [json.loads(line)['epoch'] for line in lines] == [1, 2, 3]
-  assert not [path for path in tiny(tmp_path).folder().rglob('*.tmp.*')]
+  assert not [path for path in Run(tiny(tmp_path)).folder.path.rglob('*.tmp.*')]
 
 
 def test_a_finished_run_is_found(unbroken, monkeypatch):
   settings, record = unbroken
-  monkeypatch.setattr(run, '_load_dataset', None)
+  monkeypatch.setattr(train, '_load_dataset', None)
   said = []
-  assert run.train(settings, said.append) == record
-  assert said == [f'{settings.folder()}: already done']
+  assert train.train(settings, said.append) == record
+  assert said == [f'{Run(settings).folder.path}: already done']
 
 
 def test_a_rule_that_does_not_prune_is_one_run_at_every_ratio(tmp_path):
-  record = run.train(tiny(tmp_path, pruner='dense', ratio=0.9, epochs=1), quiet)
-  assert run.train(tiny(tmp_path, pruner='dense', ratio=0.5, epochs=1, allocation='erk'), quiet) == record
+  record = train.train(tiny(tmp_path, pruner='dense', ratio=0.9, epochs=1), quiet)
+  assert train.train(tiny(tmp_path, pruner='dense', ratio=0.5, epochs=1, allocation='erk'), quiet) == record
   assert len(list(tmp_path.iterdir())) == 1
-  assert all(layer['kept'] == layer['weights'] for layer in record['layers'])
-  assert record['settings']['ratio'] == 0.0
+  assert all(layer.kept == layer.weights for layer in record.layers)
+  assert record.settings.ratio == 0.0
 
 
 @pytest.mark.parametrize('changes', [
@@ -159,21 +164,21 @@ def test_a_rule_that_does_not_prune_is_one_run_at_every_ratio(tmp_path):
     ids=lambda changes: '-'.join(changes))
 def test_ways_to_train(changes, tmp_path):
   settings = tiny(tmp_path, epochs=2, **changes)
-  record = run.train(settings, quiet)
-  mask = load_mask(settings.folder() / 'mask.npz')
-  final = tf.saved_model.load(str(settings.folder() / 'ticket'))
+  record = train.train(settings, quiet)
+  mask = load_mask(Run(settings).folder.path / 'mask.npz')
+  final = tf.saved_model.load(str(Run(settings).folder.path / 'ticket'))
   zeros = sum(int(np.count_nonzero(variable.numpy() == 0)) for variable in final.variables if 'kernel' in variable.name)
   assert zeros == mask.size - mask.kept
-  assert record['best_on'] == ('validation' if settings.validation_split else 'test')
-  assert (settings.folder() / 'tensorboard').exists() == settings.tensorboard
+  assert record.best_on == ('validation' if settings.validation_split else 'test')
+  assert (Run(settings).folder.path / 'tensorboard').exists() == settings.tensorboard
 
 
 def test_two_replicas_see_the_batches_of_one(tmp_path):
   alone, shared = tiny(tmp_path), tiny(tmp_path, strategy='mirrored', replicas=2)
-  first, second = run.train(alone, quiet), run.train(shared, quiet)
-  assert first['mask'] == second['mask']
+  first, second = train.train(alone, quiet), train.train(shared, quiet)
+  assert first.mask == second.mask
   # Batch norm takes each replica's own half, so the weights agree in their start and their data, not in their bits.
-  losses = [[json.loads(line)['loss'] for line in (each.folder() / 'metrics.jsonl').read_text().splitlines()]
+  losses = [[json.loads(line)['loss'] for line in (Run(each).folder.path / 'metrics.jsonl').read_text().splitlines()]
             for each in (alone, shared)]
   np.testing.assert_allclose(*losses, rtol=0.1)
 
@@ -185,59 +190,59 @@ def test_settings_that_cannot_be_leave_nothing_behind(tmp_path):
       ({'model': 'resnet9'}, 'depth must be 6n'),
       ({'train_examples': 5000}, '--train_examples=5000')]:
     with pytest.raises(UsageError, match=expected):
-      run.train(tiny(tmp_path / 'runs', **changes), quiet)
+      train.train(tiny(tmp_path / 'runs', **changes), quiet)
   assert not (tmp_path / 'runs').exists()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UsageError, match='--output_dir=.*file: cannot be written to'):
-    run.train(tiny(tmp_path / 'file'), quiet)
+    train.train(tiny(tmp_path / 'file'), quiet)
 
 
 def test_evaluate_agrees(unbroken):
   settings, record = unbroken
-  found, recorded = run.evaluate(settings.folder(), quiet)
-  assert found == recorded == record['final_accuracy']
+  found, recorded = evaluate.evaluate(Run(settings).folder.path, quiet)
+  assert found == recorded == record.final_accuracy
   with pytest.raises(UsageError, match='holds no record.json'):
-    run.evaluate(settings.folder().parent, quiet)
+    evaluate.evaluate(Run(settings).folder.path.parent, quiet)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path, monkeypatch):
   with monkeypatch.context() as patch:
-    patch.setattr(run.evaluation, 'accuracy', lambda *_: 1 / 0)
+    patch.setattr(stages.evaluation, 'accuracy', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-      run.train(tiny(tmp_path, epochs=1), quiet)
-  for path in (tiny(tmp_path, epochs=1).folder() / 'checkpoints').glob('*.data*'):
+      train.train(tiny(tmp_path, epochs=1), quiet)
+  for path in (Run(tiny(tmp_path, epochs=1)).folder.path / 'checkpoints').glob('*.data*'):
     path.write_bytes(path.read_bytes()[:100])
   with pytest.raises(tickets_tf.errors.TicketsError, match='checkpoints.*cannot be restored'):
-    run.train(tiny(tmp_path, epochs=1), quiet)
+    train.train(tiny(tmp_path, epochs=1), quiet)
 
 
 def test_what_is_on_a_path_is_in_the_record(unbroken):
   settings, record = unbroken
-  mask = load_mask(settings.folder() / 'mask.npz')
+  mask = load_mask(Run(settings).folder.path / 'mask.npz')
   expected = tickets_tf.models.collapse(tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=4), mask)
-  assert record['collapse'] == dataclasses.asdict(expected)
+  assert record.collapse == expected
   assert expected.connected and 0.8 <= expected.effective_sparsity < 1
 
 
 def test_a_collapsed_ticket_is_trained_or_refused(tmp_path, monkeypatch):
   collapsed, said, warned = tiny(tmp_path, epochs=1, ratio=0.999, allocation='uniform'), [], []
-  monkeypatch.setattr(run.logging, 'warning', lambda message, *values: warned.append(message % values))
+  monkeypatch.setattr(stages.logging, 'warning', lambda message, *values: warned.append(message % values))
   refused = 'has collapsed: no path .* layers that kept nothing: conv1, '
   with pytest.raises(tickets_tf.errors.TicketsError, match=refused):
-    run.train(dataclasses.replace(collapsed, on_collapse='fail'), said.append)
-  assert not (collapsed.folder() / 'metrics.jsonl').exists()
+    train.train(dataclasses.replace(collapsed, on_collapse='fail'), said.append)
+  assert not (Run(collapsed).folder.path / 'metrics.jsonl').exists()
   units = 'units are on no path from input to output (conv1 4, '
   assert any(units in line and 'effective sparsity 1.0000' in line for line in said)
-  record = run.train(collapsed, said.append)
+  record = train.train(collapsed, said.append)
   assert warned[-1].startswith('the ticket has collapsed: no path')
-  collapse = record['collapse']
-  assert 'conv1' in collapse['empty_layers'] and collapse['connected'] is False and collapse['effective_kept'] == 0
+  collapse = record.collapse
+  assert 'conv1' in collapse.empty_layers and collapse.connected is False and collapse.effective_kept == 0
 
 
 def test_a_ticket_in_one_piece_is_not_refused(tmp_path):
   said = []
-  run.train(tiny(tmp_path, epochs=1, pruner='dense', on_collapse='fail'), said.append)
+  train.train(tiny(tmp_path, epochs=1, pruner='dense', on_collapse='fail'), said.append)
   assert not any('no path' in line for line in said)

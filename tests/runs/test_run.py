@@ -1,0 +1,147 @@
+import dataclasses
+import itertools
+
+import pytest
+
+from tickets_tf.errors import UsageError
+from tickets_tf.pruning import rules
+from tickets_tf.runs.run import Run
+from tickets_tf.runs.settings import Settings
+
+BASE = Settings(epochs=8, ratio=0.9, seed=3)
+
+
+def change(**changes):
+  return dataclasses.replace(BASE, **changes)
+
+
+def dense(**changes):
+  return Run(change(pruner='dense', **changes))
+
+
+def before(**changes):
+  return list(Run(change(**changes)).before())
+
+
+def test_canonical_settings_name_the_same_run_once():
+  for one, other in [
+      (change(pruner='snip', allocation='global', scored_at='init', rewound_to='init', rounds=1),
+       change(pruner='snip')),
+      (change(pruner='snip', rewind_epoch=5), change(pruner='snip')),
+      (change(pruner='weight_rewinding', rewind_epoch=5, rewound_to='2'),
+       change(pruner='weight_rewinding', rewound_to='2')),
+      (change(pruner='dense', ratio=0.5, rounds=3, samples_per_class=2, score_options='chunk=3'),
+       change(pruner='dense'))]:
+    assert Run(one) == Run(other) and Run(one).name == Run(other).name
+  for one, other in [
+      (change(pruner='snip', rounds=2), change(pruner='snip')),
+      (change(pruner='weight_rewinding', rewind_epoch=5), change(pruner='weight_rewinding')),
+      (change(pruner='dense', trained_on='random_labels'), change(pruner='dense')),
+      (change(pruner='synflow', rounds=1), change(pruner='synflow'))]:
+    assert Run(one) != Run(other) and Run(one).name != Run(other).name
+  assert Run(dense().settings) == dense()
+
+
+def test_rules_that_see_the_initialisation_need_nothing():
+  for pruner in ('random', 'magnitude', 'snip', 'grasp', 'synflow', 'dense'):
+    assert before(pruner=pruner) == []
+
+
+def test_one_dense_training_serves_all_that_train_first():
+  for pruner, ratio in (('lottery', 0.9), ('lr_rewinding', 0.98), ('obd', 0.5), ('hybrid', 0.9)):
+    assert before(pruner=pruner, ratio=ratio, samples_per_class=3) == [dense()]
+  assert before(pruner='lottery', seed=4) == [dense(seed=4)]
+
+
+def test_epochs_that_weights_are_taken_from():
+  assert before(pruner='weight_rewinding', rewind_epoch=2) == [dense(), dense(stop_epoch=2)]
+  assert before(pruner='snip', scored_at='3') == [dense(stop_epoch=3)]
+  assert before(pruner='snip', scored_at='8', rewound_to='8') == [dense()], 'the last epoch is the end'
+  assert before(pruner='snip', scored_at='0', rewound_to='0') == []
+  assert before(pruner='random', rewound_to='5') == [dense(stop_epoch=5)]
+
+
+def test_rounds_that_train_are_runs_of_their_own():
+  last = Run(change(pruner='lottery', rounds=3, ratio=1 - 0.8**3))
+  second, = last.before()
+  first, = second.before()
+  assert [second.settings.ratio, first.settings.ratio] == pytest.approx([1 - 0.8**2, 1 - 0.8])
+  assert second.settings.rounds == 2 and first.settings.rounds == 0, 'one round is the rule\'s own'
+  assert first.before() == (dense(),)
+  # The ladder is the same one, however far it goes down.
+  assert before(pruner='lottery', rounds=2, ratio=1 - 0.8**2)[0] == first
+  assert before(pruner='lottery', rounds=3, scored_at='2', ratio=1 - 0.8**3)[0].settings.stop_epoch == 2
+
+
+def test_rounds_at_the_initialisation_need_nothing():
+  assert before(pruner='snip', rounds=5) == []
+
+
+def test_checks_of_the_data_reach_the_pre_training_and_those_of_the_ticket_do_not():
+  assert before(pruner='lottery', check='random_labels') == [dense(trained_on='random_labels')]
+  assert before(pruner='lottery', check='rearrange') == [Run(change(pruner='lottery'))]
+  assert before(pruner='snip', check='random_labels') == []
+  first, = before(pruner='lottery', check='random_labels', rounds=2)
+  assert first.settings.check == first.settings.trained_on == 'random_labels' and first.settings.rounds == 0
+  rewound = before(pruner='weight_rewinding', check='half_dataset')
+  assert [each.settings.trained_on for each in rewound] == ['half_dataset'] * 2
+
+
+def test_a_checked_ticket_needs_the_original_and_what_its_scores_are_of():
+  lottery = Run(change(pruner='lottery', rounds=2))
+  for check in ('invert', 'pattern_1x4'):
+    assert before(pruner='lottery', rounds=2, check=check) == [lottery, dense()], 'scores of all weights'
+    assert before(pruner='snip', check=check) == [Run(change(pruner='snip'))], 'scored at the initialisation'
+  assert before(pruner='lottery', rounds=2, check='reinitialise') == [lottery]
+
+
+def test_a_run_of_raw_settings_is_that_of_their_canonical_form():
+  run = Run(Settings(pruner='snip', allocation='global'))
+  assert run == Run(Settings(pruner='snip')) and run.settings.allocation == ''
+  assert run.folder == Run(Settings(pruner='snip')).folder
+  assert Run(change(pruner='snip')).replace(allocation='global') == Run(change(pruner='snip'))
+  assert not hasattr(Settings, 'folder'), 'raw settings name no folder'
+
+
+@pytest.mark.parametrize('changes, expected', [
+    ({'pruner': 'dense', 'check': 'rearrange'}, 'removes nothing that could be checked'),
+    ({'pruner': 'given', 'mask': 'x.npz', 'check': 'random_labels'}, 'the mask of --mask is given'),
+    ({'trained_on': 'rearrange'}, '--trained_on=rearrange: expected a check that changes the data'),
+])
+def test_what_does_not_go_together(changes, expected):
+  with pytest.raises(UsageError, match=expected):
+    Run(change(**changes))
+
+
+def test_the_density_falls_geometrically():
+  assert rules.round_ratios(0.75, 2) == [0.5, 0.75]
+  ratios = rules.round_ratios(0.95, 100)
+  assert len(ratios) == 100 and ratios[-1] == 0.95
+  assert all((1 - after) / (1 - before) == pytest.approx(0.05**0.01) for before, after in itertools.pairwise(ratios))
+  assert rules.round_ratios(0.3, 1) == [0.3]
+
+
+def test_the_digest_depends_on_what_changes_the_outcome_alone():
+  plain = Run(Settings())
+  assert plain.digest == '44136fa3', 'a new setting renames no old run'
+  assert plain.replace(output_dir='elsewhere', progress=False, tensorboard=False).digest == plain.digest
+  changes = ({}, {'seed': 1}, {'ratio': 0.9}, {'data_dir': 'x'}, {'jit': True})
+  assert len({plain.replace(**change).digest for change in changes}) == 5
+
+
+def test_the_name_is_one_readable_folder():
+  name = Run(Settings(pruner='json:dumps', seed=3, ratio=0.98)).name
+  assert name.startswith('digits-resnet20-json.dumps-0.98-seed3-')
+  assert '/' not in name and ':' not in name
+
+
+def test_a_mask_counts_by_what_is_in_its_file(tmp_path):
+  path = tmp_path / 'mask.npz'
+  path.write_bytes(b'one')
+  settings = Settings(pruner='given', mask=str(path))
+  first = Run(settings).digest
+  path.write_bytes(b'other')
+  assert Run(settings).digest != first
+  path.unlink()
+  with pytest.raises(UsageError, match=r'--mask=.*mask.npz: cannot be read: No such file'):
+    _ = Run(settings).folder

@@ -1,0 +1,59 @@
+"""The network of a run, drawn from its seed, and the batches that it trains on."""
+
+from collections.abc import Iterator
+import contextlib
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tickets_tf import data
+from tickets_tf import models
+from tickets_tf import seeds
+from tickets_tf.data import Dataset
+from tickets_tf.errors import UsageError
+from tickets_tf.runs.settings import Settings
+
+
+def network(settings: Settings, dataset: Dataset, strategy: tf.distribute.Strategy, purpose: str) -> keras.Model:
+  """Returns the network of a run with fresh weights.
+
+  Args:
+    settings: the run's settings.
+    dataset: its data set.
+    strategy: that of its training.
+    purpose: what the weights are for: another purpose draws others from the same seed.
+  """
+  keras.utils.set_random_seed(seeds.integer(settings.seed, purpose))
+  with strategy.scope(), _precision(settings.mixed_precision):
+    return models.build_model(settings.model, dataset.image_shape, dataset.num_classes, width=settings.width)
+
+
+def pipeline(settings: Settings, dataset: Dataset, strategy: tf.distribute.Strategy) -> data.Pipeline:
+  """Returns the batches that a run trains on.
+
+  Args:
+    settings: the run's settings.
+    dataset: the data set as the training is to see it.
+    strategy: that of the training.
+
+  Raises:
+    UsageError: if the replicas cannot share the batches equally.
+  """
+  augmentation = dataset.augmentation if settings.augmentation == 'auto' else settings.augmentation
+  found = data.Pipeline(dataset.train, settings.batch_size, settings.seed, augmentation, dataset.crop_padding,
+                        dataset.mean, dataset.std)
+  if found.batch_size % strategy.num_replicas_in_sync:
+    raise UsageError(f'--batch_size={settings.batch_size}: batches of {found.batch_size} images cannot be shared '
+                     f'equally by {strategy.num_replicas_in_sync} replicas')
+  return found
+
+
+@contextlib.contextmanager
+def _precision(name: str) -> Iterator[None]:
+  # Keras knows only a process-wide policy; layers keep the one that they were made under.
+  before = keras.mixed_precision.global_policy()
+  keras.mixed_precision.set_global_policy('float32' if name == 'none' else f'mixed_{name}')
+  try:
+    yield
+  finally:
+    keras.mixed_precision.set_global_policy(before)

@@ -1,0 +1,158 @@
+"""The stages of one run, each of which returns at once if its work is done."""
+
+from collections.abc import Callable
+import dataclasses
+import pathlib
+import shutil
+import time
+from typing import Any
+
+from absl import logging
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from tickets_tf import data
+from tickets_tf import environment
+from tickets_tf import export
+from tickets_tf import models
+from tickets_tf import registry
+from tickets_tf import training
+from tickets_tf.data import Dataset
+from tickets_tf.errors import TicketsError
+from tickets_tf.experiment import networks
+from tickets_tf.experiment import ticket_stage
+from tickets_tf.pruning import patterns
+from tickets_tf.pruning.collapse import Collapse
+from tickets_tf.pruning.kernels import Kernel
+from tickets_tf.pruning.mask import Mask
+from tickets_tf.runs import records
+from tickets_tf.runs.records import Record
+from tickets_tf.runs.run import Run
+from tickets_tf.training import Epoch
+from tickets_tf.training import checkpoints
+from tickets_tf.training import evaluation
+
+
+@dataclasses.dataclass(frozen=True)
+class Stages:
+  """What the stages of one run share.
+
+  Attributes:
+    run: the run.
+    strategy: the strategy of its training.
+    dataset: its data set.
+    pipeline: the batches that it trains on.
+    model: its network, at first at its initialisation.
+    data_seconds: time that loading the data took.
+    say: takes lines for the user.
+  """
+  run: Run
+  strategy: tf.distribute.Strategy
+  dataset: Dataset
+  pipeline: data.Pipeline
+  model: keras.Model
+  data_seconds: float
+  say: Callable[[str], None]
+
+  def ticket(self) -> Mask:
+    """Finds the ticket, or reads back what was found before, and puts its weights into the model."""
+    _keep(self.run.folder.settings, dataclasses.asdict(self.run.settings))
+    found = ticket_stage.read(self.run, self.model)
+    return found or ticket_stage.find(self.run, self.dataset, self.model, self._fresh, self.say)
+
+  def finish(self) -> None:
+    """Does the stages that are left, in order; the record is the last."""
+    folder, settings = self.run.folder, self.run.settings
+    devices = [device.name for device in tf.config.list_logical_devices()]
+    found_on = _keep(folder.environment, environment.describe(devices))
+    with Stopwatch() as find_time:
+      mask = self.ticket()
+      collapse = models.collapse(self.model, mask)
+    _report_collapse(collapse, settings.on_collapse, self.say)
+    judged = self.dataset.test if self.dataset.validation is None else self.dataset.validation
+    epochs = training.train(self.model, mask, self.pipeline, judged, settings, folder.path, self.strategy)
+    with Stopwatch() as export_time:
+      checkpoints.save_weights(self.model, folder.final)
+      final = evaluation.accuracy(self._classify, self.dataset.test)
+      if settings.export:
+        export.write_saved_model(self.model, self.dataset, folder.saved_model,
+                                  {'mask': mask.digest(), 'settings': dataclasses.asdict(settings)})
+    seconds = records.Seconds(data=self.data_seconds, find=find_time.seconds,
+                              train=round(sum(epoch.seconds for epoch in epochs), 3), export=export_time.seconds)
+    records.write(folder.path, self._record(mask, collapse, final, epochs, seconds, found_on))
+    shutil.rmtree(folder.checkpoints, ignore_errors=True)
+
+  def _record(self, mask: Mask, collapse: Collapse, final: float, epochs: list[Epoch], seconds: records.Seconds,
+              found_on: dict[str, Any]) -> Record:
+    run, dataset = self.run, self.dataset
+    best = max(epochs, key=lambda epoch: epoch.evaluation_accuracy)
+    height, width, channels = dataset.image_shape
+    broken_by = patterns.broken_by(registry.PATTERNS.get(run.settings.pattern), mask)
+    return Record(
+        settings=run.settings,
+        digest=run.digest,
+        seed=run.settings.seed,
+        rule=records.Choices.of(run.rule),
+        needed=tuple(other.name for other in run.before()),
+        proof=records.read_json(run.folder.proof),
+        network=self.model.name,
+        dataset=records.DatasetSize(dataset.name, len(dataset.train), len(dataset.test), len(dataset.validation or ()),
+                                    dataset.num_classes, (height, width, channels)),
+        mask=mask.digest(),
+        pattern=records.PatternKept(run.settings.pattern, tuple(broken_by)),
+        layers=_layers(models.prunable_kernels(self.model), mask),
+        collapse=collapse,
+        final_accuracy=final,
+        best_accuracy=best.evaluation_accuracy,
+        best_epoch=best.epoch,
+        best_on='test' if dataset.validation is None else 'validation',
+        seconds=seconds,
+        environment=found_on)
+
+  def _fresh(self) -> keras.Model:
+    return networks.network(self.run.settings, self.dataset, self.strategy, 'reinitialisation')
+
+  def _classify(self, images: np.ndarray) -> tf.Tensor:
+    # Eagerly: some calls are over before a graph of them would be built.
+    return self.model(data.normalise(images, self.dataset.mean, self.dataset.std), training=False)
+
+
+class Stopwatch:
+  """Seconds spent in a `with` block."""
+
+  def __enter__(self) -> 'Stopwatch':
+    self._start = time.monotonic()
+    return self
+
+  def __exit__(self, *_: object) -> None:
+    self.seconds = round(time.monotonic() - self._start, 3)
+
+
+def _report_collapse(collapse: Collapse, on_collapse: str, say: Callable[[str], None]) -> None:
+  """Says what of a ticket is on no path; warns or raises TicketsError if it has collapsed."""
+  units = collapse.unreachable_units or {}
+  if any(units.values()):
+    say(f'{sum(units.values())} units are on no path from input to output ('
+        + ', '.join(f'{name} {count}' for name, count in units.items() if count)
+        + f'); effective sparsity {collapse.effective_sparsity:.4f}')
+  found = ['no path leads from the input to the output'] if collapse.connected is False else []
+  if collapse.empty_layers:
+    found.append(f'layers that kept nothing: {", ".join(collapse.empty_layers)}')
+  if found and on_collapse == 'fail':
+    raise TicketsError(f'the ticket has collapsed: {"; ".join(found)} (--on_collapse=warn trains it all the same)')
+  if found:
+    logging.warning('the ticket has collapsed: %s', '; '.join(found))
+
+
+def _layers(kernels: list[Kernel], mask: Mask) -> tuple[records.Layer, ...]:
+  dense_macs = models.multiply_accumulates(kernels, [kernel.size for kernel in kernels])
+  sparse_macs = models.multiply_accumulates(kernels, mask.counts)
+  return tuple(records.Layer(kernel.name, kernel.shape, kernel.size, kept, dense, sparse)
+               for kernel, kept, dense, sparse in zip(kernels, mask.counts, dense_macs, sparse_macs, strict=True))
+
+
+def _keep(path: pathlib.Path, value: dict[str, Any]) -> dict[str, Any]:
+  if not path.exists():
+    records.write_json(path, value)
+  return records.read_json(path)

@@ -1,0 +1,96 @@
+"""One run, from settings to record, after the runs that it needs."""
+
+from collections.abc import Callable
+import functools
+
+import tensorflow as tf
+
+from tickets_tf import data
+from tickets_tf import training
+from tickets_tf.experiment import locking
+from tickets_tf.experiment import networks
+from tickets_tf.experiment import ticket_stage
+from tickets_tf.experiment.stages import Stages
+from tickets_tf.experiment.stages import Stopwatch
+from tickets_tf.runs import records
+from tickets_tf.runs.folder import RunFolder
+from tickets_tf.runs.records import Record
+from tickets_tf.runs.run import Run
+from tickets_tf.runs.settings import Settings
+
+# The data sets of the last runs stay in memory: a run and its pre-training have the same, and so have many runs.
+_load_dataset = functools.lru_cache(maxsize=2)(data.load_dataset)
+
+
+def train(settings: Settings, say: Callable[[str], None] = print) -> Record:
+  """Finds a ticket, trains it and leaves a folder with all that it was and is.
+
+  Killed at any moment, the same call resumes and ends with the same bits; if the work is done already it is read back.
+  Runs that this one needs, such as the training of the dense network that a score sees, come first and get folders of
+  their own, to be shared. `tickets_tf.runs.folder` says what is in a folder.
+
+  Args:
+    settings: the run's settings.
+    say: takes lines for the user.
+
+  Returns:
+    The run's record.
+
+  Raises:
+    UsageError: for settings or data that cannot be used; nothing is left behind then.
+    TicketsError: if the work cannot be done.
+  """
+  run = Run(settings)
+  if run.folder.is_done():
+    say(f'{run.folder}: already done')
+  _do(run, RunFolder.is_done, Stages.finish, say)
+  return records.read(run.folder.path)
+
+
+def find(run: Run, say: Callable[[str], None] = print) -> None:
+  """Finds a ticket as `train` does, and leaves it untrained in the run's folder, where `train` resumes from it.
+
+  Args:
+    run: the run.
+    say: takes lines for the user.
+
+  Raises:
+    As `train`.
+  """
+  _do(run, RunFolder.has_ticket, Stages.ticket, say)
+
+
+def _do(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages], object],
+        say: Callable[[str], None]) -> None:
+  """Does a run up to a stage, after the runs before it."""
+  if is_done(run.folder):
+    return
+  settings = run.settings
+  training.use_threads(settings.threads)
+  strategy = training.make_strategy(settings.strategy, settings.replicas)
+  if settings.deterministic:
+    tf.config.experimental.enable_op_determinism()
+  with Stopwatch() as data_time:
+    dataset = _load_dataset(settings.dataset, settings.data_dir or None, settings.image_size, settings.train_examples,
+                            settings.validation_split)
+  # Before any folder is made: what cannot be built or cut into shares leaves nothing behind.
+  seen, _ = ticket_stage.changed_data(settings.trained_on, dataset, settings.seed)
+  pipeline = networks.pipeline(settings, seen, strategy)
+  model = networks.network(settings, dataset, strategy, 'initialisation')
+  if settings.jit:
+    training.check_jit(model, settings.deterministic)
+  if not run.folder.has_ticket():
+    _do_before(run, say)
+  with locking.locked(run.folder, lambda: is_done(run.folder), say) as has_work:
+    if has_work:
+      say(f'{model.name} of width {settings.width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
+          f'images, {settings.epochs} epochs, on {training.describe_devices(strategy)}\n{run.folder}')
+      stage(Stages(run, strategy, dataset, pipeline, model, data_time.seconds, say))
+
+
+def _do_before(run: Run, say: Callable[[str], None]) -> None:
+  for other in run.before():
+    if run.is_checked_ticket and other == run.original:
+      find(other, say)
+    else:
+      _do(other, RunFolder.is_trained, Stages.finish, say)
