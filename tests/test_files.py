@@ -16,10 +16,10 @@ def test_a_file_is_replaced_whole(tmp_path):
 def test_a_failure_leaves_what_was_there(tmp_path):
   path = tmp_path / 'x.txt'
   files.write_text(path, 'one')
-  with pytest.raises(TicketsError, match='x.txt: cannot be written: No space left'):
-    with files.replacing(path) as temporary:
-      temporary.write_text('tw')
-      raise OSError(28, 'No space left on device')
+  with (pytest.raises(TicketsError, match=r'x\.txt: cannot be written: No space left'),
+        files.replacing(path) as temporary):
+    temporary.write_text('tw')
+    raise OSError(28, 'No space left on device')
   assert path.read_text() == 'one' and os.listdir(tmp_path) == ['x.txt']
 
 
@@ -32,10 +32,9 @@ def test_a_folder_is_replaced_whole(tmp_path):
 
 
 def test_a_bug_is_not_taken_for_a_full_disk(tmp_path):
-  with pytest.raises(KeyError):
-    with files.replacing(tmp_path / 'x') as temporary:
-      temporary.write_text('x')
-      raise KeyError('bug')
+  with pytest.raises(KeyError), files.replacing(tmp_path / 'x') as temporary:
+    temporary.write_text('x')
+    raise KeyError('bug')
   assert os.listdir(tmp_path) == []
 
 

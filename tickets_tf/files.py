@@ -1,52 +1,53 @@
-"""Files that are there whole or not at all, however a run ends."""
+"""Writing files so that each is complete or absent, however a run ends."""
 
 import contextlib
 import os
 import pathlib
 import secrets
 import shutil
+from collections.abc import Iterator
 
 from tickets_tf.errors import TicketsError
 
 
 @contextlib.contextmanager
-def replacing(path):
-  """Gives a temporary path beside `path` to write a file or folder at, and renames it to `path` at the end.
+def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+  """Gives a temporary path next to `path` to write a file or folder at, and renames it to `path` at the end.
 
   Args:
     path: the file or folder to make or replace.
 
   Yields:
-    A `pathlib.Path` whose name ends as that of `path` does.
+    The temporary path; its name ends with that of `path`.
 
   Raises:
-    TicketsError: where it cannot be written; what was there before is then as it was.
+    TicketsError: if it cannot be written; an earlier file or folder of that name is left as it was.
   """
-  path = pathlib.Path(path)
-  temporary = path.with_name(f'.{secrets.token_hex(4)}.tmp.{path.name}')
+  target = pathlib.Path(path)
+  temporary = target.with_name(f'.{secrets.token_hex(4)}.tmp.{target.name}')
   try:
     yield temporary
     _sync(temporary)
-    if path.is_dir():
-      shutil.rmtree(path)
-    os.replace(temporary, path)
+    if target.is_dir():
+      shutil.rmtree(target)
+    os.replace(temporary, target)
   except OSError as error:
-    raise TicketsError(f'{path}: cannot be written: {error.strerror or error}') from error
+    raise TicketsError(f'{target}: cannot be written: {error.strerror or error}') from error
   finally:
     if temporary.is_dir():
       shutil.rmtree(temporary, ignore_errors=True)
     else:
-      with contextlib.suppress(OSError):  # It may never have come to be.
+      with contextlib.suppress(OSError):  # It may not exist.
         temporary.unlink()
 
 
-def write_text(path, text):
-  """Writes text to a file, whole or not at all; errors as for `replacing`."""
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+  """Writes text to a file, completely or not at all; errors as for `replacing`."""
   with replacing(path) as temporary:
     temporary.write_text(text, encoding='utf-8')
 
 
-def _sync(path):
+def _sync(path: pathlib.Path) -> None:
   for file in [path] if path.is_file() else (entry for entry in path.rglob('*') if entry.is_file()):
     with open(file, 'rb') as opened:
       os.fsync(opened.fileno())

@@ -1,18 +1,19 @@
-"""What C++ libraries write to standard error when they start up, which no level and no stream of Python's holds."""
+"""Start-up messages of C++ libraries, which go to standard error past every log level and stream of Python."""
 
 import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 
 from tickets_tf.errors import TicketsError
 
 
 @contextlib.contextmanager
-def dropped():
-  """Drops what is written to standard error meanwhile, unless the work fails without a message of this package's.
+def dropped() -> Iterator[None]:
+  """Drops what is written to standard error inside the block; shows it if the block raises anything but TicketsError.
 
-  Set `TF_CPP_MIN_LOG_LEVEL` below 2 to see it all.
+  Set `TF_CPP_MIN_LOG_LEVEL` below 2 to see everything.
   """
   if os.environ.get('TF_CPP_MIN_LOG_LEVEL', '0') < '2':
     yield

@@ -1,6 +1,6 @@
-"""The one place that randomness comes from: a run's seed and the purpose that the numbers serve.
+"""The only source of random numbers: each stream belongs to a run's seed and the purpose of the numbers.
 
-Two purposes never share a stream, so drawing more numbers for one changes nothing in another.
+Two purposes never share a stream, so drawing more numbers for one does not change another.
 """
 
 import zlib
@@ -8,23 +8,23 @@ import zlib
 import numpy as np
 
 
-def _sequence(seed, purpose):
+def _sequence(seed: int, purpose: tuple[str | int, ...]) -> np.random.SeedSequence:
   return np.random.SeedSequence([seed, *(zlib.crc32(str(part).encode()) for part in purpose)])
 
 
-def generator(seed, *purpose):
+def generator(seed: int, *purpose: str | int) -> np.random.Generator:
   """Returns the NumPy generator of one purpose.
 
   Args:
-    seed: the run's seed, an integer of at least 0.
-    *purpose: strings or integers that name what the numbers are for, e.g. `'scoring', 3`.
+    seed: the run's seed, at least 0.
+    *purpose: what the numbers are for, e.g. `'scoring', 3`.
 
   Returns:
-    A fresh `numpy.random.Generator`; the same arguments give the same numbers in every process.
+    A fresh generator; the same arguments give the same numbers in every process.
   """
   return np.random.default_rng(_sequence(seed, purpose))
 
 
-def integer(seed, *purpose):
+def integer(seed: int, *purpose: str | int) -> int:
   """Returns the seed of one purpose as an integer in [0, 2**31), for TensorFlow's random functions."""
   return int(_sequence(seed, purpose).generate_state(1)[0] >> 1)

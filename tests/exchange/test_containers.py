@@ -101,10 +101,10 @@ def test_newer_files_of_keras_number_layers(tmp_path):
   model.save_weights(tmp_path / 'model.weights.h5')
   model.save(tmp_path / 'model.keras')
   # As some tools leave it.
-  with zipfile.ZipFile(tmp_path / 'model.keras') as archive:
-    with zipfile.ZipFile(tmp_path / 'deflated.keras', 'w', zipfile.ZIP_DEFLATED) as deflated:
-      for name in archive.namelist():
-        deflated.writestr(name, archive.read(name))
+  with (zipfile.ZipFile(tmp_path / 'model.keras') as archive,
+        zipfile.ZipFile(tmp_path / 'deflated.keras', 'w', zipfile.ZIP_DEFLATED) as deflated):
+    for name in archive.namelist():
+      deflated.writestr(name, archive.read(name))
   for name in ('model.weights.h5', 'model.keras', 'deflated.keras'):
     container, found = contents(tmp_path / name)
     assert {array.name for array in container.arrays if len(array.shape) > 1} == {
@@ -123,12 +123,13 @@ def test_plain_hdf5(tmp_path):
 
 
 def test_naming_makes_one_line_that_names_the_file():
+  def fail(error):
+    with exchange.naming('x.npz'):
+      raise error
+
   with pytest.raises(UsageError, match=r"mask file 'x\.npz': there is no such file"):
-    with exchange.naming('x.npz'):
-      open('x.npz', 'rb')
+    fail(FileNotFoundError(2, 'No such file or directory'))
   with pytest.raises(UsageError, match=r"mask file 'x\.npz': not a mask, or damaged \(broken\)"):
-    with exchange.naming('x.npz'):
-      raise RuntimeError('broken')
+    fail(RuntimeError('broken'))
   with pytest.raises(UsageError, match=r"^mask file 'x\.npz': no fit$"):
-    with exchange.naming('x.npz'):
-      raise containers.Mismatch('no fit')
+    fail(containers.Mismatch('no fit'))

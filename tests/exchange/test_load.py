@@ -80,8 +80,8 @@ def test_report_has_a_line_for_each_kernel(kernels, mask, tmp_path):
   lines = []
   load_mask(tmp_path / 'a.safetensors', kernels, report=lines.append)
   assert lines[0] == '10 kernels found in weights, whose zeros are removed: 1 by name, 7 by shape, 2 by order'
-  rows = dict(zip(mask.names, (re.sub(' +', ' ', line) for line in lines[1:11])))
-  kept = {name: f'{ratio:.1%}' for name, ratio in zip(mask.names, mask.keep_ratios)}
+  rows = dict(zip(mask.names, (re.sub(' +', ' ', line) for line in lines[1:11]), strict=True))
+  kept = {name: f'{ratio:.1%}' for name, ratio in zip(mask.names, mask.keep_ratios, strict=True)}
   assert rows['conv1'] == f'module.conv1.weight (4, 3, 3, 3) OIHW -> conv1 3x3x3x4, kept {kept["conv1"]}, by name'
   name = 'stage1_block1_conv2'
   assert rows[name] == (f'module.layer1.0.conv2.weight (4, 4, 3, 3) OIHW -> {name} 3x3x4x4, kept {kept[name]}, '

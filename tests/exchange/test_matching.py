@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -65,7 +67,7 @@ def test_by_shape_and_by_the_order_that_numbers_tell():
 
 
 def test_by_the_order_of_the_file_where_it_means_something():
-  arrays = [(name, kernel.shape) for name, kernel in zip(['stem', 'x', 'red', 'body', 'head'], BODY)]
+  arrays = [(name, kernel.shape) for name, kernel in zip(['stem', 'x', 'red', 'body', 'head'], BODY, strict=True)]
   for order in (WRITER, NETWORK):
     pairs, _ = match(arrays, BODY, order=order)
     assert list(pairs.values()) == ['stem', 'x', 'red', 'body', 'head']
@@ -74,7 +76,7 @@ def test_by_the_order_of_the_file_where_it_means_something():
 
 
 def test_numbers_go_before_the_order_of_the_writer_but_not_of_keras():
-  arrays = [(f'layer{number}', kernel.shape) for number, kernel in zip([1, 3, 2, 4, 5], BODY)]
+  arrays = [(f'layer{number}', kernel.shape) for number, kernel in zip([1, 3, 2, 4, 5], BODY, strict=True)]
   assert list(match(arrays, BODY, order=WRITER)[0].values()) == ['layer1', 'layer2', 'layer3', 'layer4', 'layer5']
   assert list(match(arrays, BODY, order=NETWORK)[0].values()) == ['layer1', 'layer3', 'layer2', 'layer4', 'layer5']
 
@@ -89,10 +91,10 @@ def test_the_order_of_the_writer_must_not_contradict_numbers():
   kernels = [*BODY, conv('c5', 8, 4, 1), conv('c6', 8, 4, 1)]
   names = ['stem', 'layer3', 'layer2', 'layer4', 'head', 'x', 'a']
   with pytest.raises(Mismatch, match=r'the order of layer2 .* and layer3 .* is not that of the kernels'):
-    match([(name, kernel.shape) for name, kernel in zip(names, kernels)], kernels, order=WRITER)
+    match([(name, kernel.shape) for name, kernel in zip(names, kernels, strict=True)], kernels, order=WRITER)
   names[1:3] = 'layer2', 'layer3'
-  assert list(match([(name, kernel.shape) for name, kernel in zip(names, kernels)], kernels, order=WRITER)[0].values()
-              ) == names
+  arrays = [(name, kernel.shape) for name, kernel in zip(names, kernels, strict=True)]
+  assert list(match(arrays, kernels, order=WRITER)[0].values()) == names
 
 
 def test_an_order_that_fails_somewhere_is_not_believed_elsewhere():
@@ -152,7 +154,7 @@ def test_names_that_keras_counts_are_no_names():
 def test_names_that_cover_a_shape_in_part_must_agree_with_the_order():
   kernels = [conv(f'conv{number}', 8, 8) for number in (1, 2, 3)]
   arrays = [torch(f'conv{number}.weight', 8, 8) for number in (0, 1, 2)]
-  with pytest.raises(Mismatch, match=r'conv1\.weight .* bears the name of conv1 .* its place in the order'):
+  with pytest.raises(Mismatch, match=r'conv1\.weight .* has the name of conv1 .* its place in the order'):
     match(arrays, kernels, 'torch')
   pairs, found = match([torch('conv1', 8, 8), torch('other2', 8, 8), torch('other3', 8, 8)], kernels, 'torch', WRITER)
   assert list(pairs.values()) == ['conv1', 'other2', 'other3'] and how(found) == ['name', 'order', 'order']
@@ -160,7 +162,7 @@ def test_names_that_cover_a_shape_in_part_must_agree_with_the_order():
 
 def test_a_name_with_another_shape_is_an_error():
   arrays = [(kernel.name, kernel.shape) for kernel in BODY[:-1]] + [('last', (8, 100))]
-  with pytest.raises(Mismatch, match=r"last \(8, 100\) bears the name of last \(8, 10\) .* in Keras's layout"):
+  with pytest.raises(Mismatch, match=r"last \(8, 100\) has the name of last \(8, 10\) but .* in Keras's layout"):
     match(arrays, BODY)
 
 
@@ -206,7 +208,7 @@ SQUARE = [dense('one', 64, 64), dense('two', 64, 64)]
 
 def test_ambiguous_layout_must_be_said():
   arrays = [('one.weight', (64, 64)), ('two.weight', (64, 64))]
-  with pytest.raises(Mismatch, match='fit in Keras\' layout as well as in PyTorch\'s; say .* keras or torch'):
+  with pytest.raises(Mismatch, match=r"fit in Keras' layout as well as in PyTorch's; say .* keras or torch"):
     match(arrays, SQUARE)
   for layout in ('keras', 'torch'):
     assert match(arrays, SQUARE, layout)[1].layout == layout
@@ -242,12 +244,12 @@ def test_finds_the_truth_or_says_that_it_cannot(seed):
   """Networks with few shapes, some names kept and some not, files in the order of the network or of none."""
   rng = np.random.default_rng(seed)
   widths = rng.choice([4, 6], rng.integers(3, 9))
-  kernels = [conv(f'k{index}', *pair) for index, pair in enumerate(zip(widths, widths[1:]))]
+  kernels = [conv(f'k{index}', *pair) for index, pair in enumerate(itertools.pairwise(widths))]
   template = ['layer{}.weight', '{}.conv.weight', 'net.{}.weight', 'k{}.weight'][seed % 4]
   numbers = np.sort(rng.choice(20, len(kernels), replace=False)) if seed % 8 < 4 else range(len(kernels))
   arrays = [(template.format(number), (kernel.shape[3], kernel.shape[2], 3, 3))
-            for number, kernel in zip(numbers, kernels)]
-  truth = {kernel.name: array[0] for kernel, array in zip(kernels, arrays)}
+            for number, kernel in zip(numbers, kernels, strict=True)]
+  truth = {kernel.name: array[0] for kernel, array in zip(kernels, arrays, strict=True)}
   order = [NONE, WRITER][seed // 8 % 2]
   try:
     assert match(arrays, kernels, 'torch', order)[0] == truth

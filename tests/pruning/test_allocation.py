@@ -88,7 +88,7 @@ def test_totals_are_exact_and_counts_possible(name):
     counts = allocate(kernels, ratio, name, scores=scores, seed=case)
     assert all(type(count) is int for count in counts) and len(counts) == len(kernels)
     assert sum(counts) == kept_total(kernels, ratio)
-    assert all(0 <= count <= kernel.size for count, kernel in zip(counts, kernels))
+    assert all(0 <= count <= kernel.size for count, kernel in zip(counts, kernels, strict=True))
     if ratio == 0:
       assert counts == [kernel.size for kernel in kernels]
 
@@ -134,7 +134,8 @@ def test_layers_lifted_to_one_weight_are_paid_for_by_those_that_keep_most():
 def golden_case(entry):
   layers = GOLDEN['layers'][f'{entry["model"]}-{entry["num_classes"]}']
   return [Kernel(name, tuple(shape), 'conv' if len(shape) == 4 else 'dense', classifier=name == layers['names'][-1],
-                 residual=entry['model'] == 'resnet32') for name, shape in zip(layers['names'], layers['shapes'])]
+                 residual=entry['model'] == 'resnet32')
+          for name, shape in zip(layers['names'], layers['shapes'], strict=True)]
 
 
 def raw_weights(entry, kernels):
@@ -156,14 +157,14 @@ def test_smart_ratios_agree_with_the_authors_code(entry):
 
   weights = raw_weights(entry, kernels)
   scale = (keep - int(0.3 * kernels[-1].size)) / sum(weights)
-  ratios = [scale * weight / kernel.size for weight, kernel in zip(weights, kernels)]
+  ratios = [scale * weight / kernel.size for weight, kernel in zip(weights, kernels[:-1], strict=True)]
   if ratios[0] < 1 < max(ratios):
     return  # The authors' code drops the surplus then.
 
   difference = np.abs(np.subtract(counts, reference))
   # Where its total is so far off that the layers that are not whole cannot make up for it, they may differ by more.
   tolerance = np.array([2 if kernel.size > 1e6 else 1 for kernel in kernels])
-  room = np.array([kernel.size - count for kernel, count in zip(kernels, reference)])
+  room = np.array([kernel.size - count for kernel, count in zip(kernels, reference, strict=True)])
   while not -tolerance[room > 0].sum() <= keep - sum(reference) <= np.minimum(tolerance, room).sum():
     tolerance += room > 0
   # It also rounds every term of the sum of the raw weights down, so that its scale and all that it hands on are too
@@ -459,20 +460,20 @@ def test_what_an_allocation_returns_is_checked(returned, message):
 
 def test_unknown_allocations_and_options_are_refused():
   kernels = network(6, 4)
-  with pytest.raises(UsageError, match="unknown allocation 'smrt' .*'smart'"):
+  with pytest.raises(UsageError, match=r"unknown allocation 'smrt' .*'smart'"):
     allocate(kernels, 0.5, 'smrt')
   with pytest.raises(UsageError, match="allocation 'math:pi': expected a function, found float"):
     allocate(kernels, 0.5, 'math:pi')
-  with pytest.raises(UsageError, match="allocation 'smart': .*'power'; its options: linear_keep_ratio, residual"):
+  with pytest.raises(UsageError, match=r"allocation 'smart': .*'power'; its options: linear_keep_ratio, residual"):
     allocate(kernels, 0.5, 'smart', power=2)
-  with pytest.raises(UsageError, match="allocation 'uniform': .*'residual'; its options: linear_keep_ratio$"):
+  with pytest.raises(UsageError, match=r"allocation 'uniform': .*'residual'; its options: linear_keep_ratio$"):
     allocate(kernels, 0.5, 'uniform', residual=True)
-  with pytest.raises(UsageError, match="allocation 'erk': .*'linear_keep_ratio'; its options: none"):
+  with pytest.raises(UsageError, match=r"allocation 'erk': .*'linear_keep_ratio'; its options: none"):
     allocate(kernels, 0.5, 'erk', linear_keep_ratio=0.3)
   for reserved in ('rng', 'keep'):
-    with pytest.raises(UsageError, match=f"allocation 'smart': .*'{reserved}'"):
+    with pytest.raises(UsageError, match=rf"allocation 'smart': .*'{reserved}'"):
       allocate(kernels, 0.5, 'smart', **{reserved: 1})
-  with pytest.raises(UsageError, match="allocation 'needy': .*'power'; its options: power"):
+  with pytest.raises(UsageError, match=r"allocation 'needy': .*'power'; its options: power"):
     def needy(kernels, keep, power, scores=None, rng=None):
       return [keep, 0]
     allocate(kernels, 0.5, needy)

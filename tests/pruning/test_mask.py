@@ -57,7 +57,7 @@ def test_reports_figures():
     ({}, 'no entries'),
     ({'': [1]}, "not by ''"),
     ({3: [1]}, 'not by 3'),
-    ([('a', [1]), ('b', [1]), ('a', [0])], "'a' comes twice"),
+    ([('a', [1]), ('b', [1]), ('a', [0])], "'a' appears twice"),
     ({'good': [1, 0], 'bad': [1, 0.5, 2]}, r"'bad': expected 0 and 1, found 0\.5 \(2 such"),
     ({'bad': [np.nan]}, "'bad': expected 0 and 1, found nan"),
     ({'bad': ['1']}, "'bad': .* found dtype <U1"),

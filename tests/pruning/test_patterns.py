@@ -44,12 +44,27 @@ def test_what_the_patterns_are(shape):
   scores = rng().normal(size=shape)
   blocks = patterns.BLOCKS_OF_FOUR.select(scores, scores.size // 3, rng())
   assert all(len(set(group)) == 1 for group in groups(blocks))
-  means = [(group.mean(), kept[0]) for group, kept in zip(groups(scores), groups(blocks))]
+  means = [(group.mean(), kept[0]) for group, kept in zip(groups(scores), groups(blocks), strict=True)]
   assert min([mean for mean, kept in means if kept]) > max(mean for mean, kept in means if not kept)
   pairs = patterns.TWO_OF_FOUR.select(scores, scores.size // 3, rng())
   assert max(group.sum() for group in groups(pairs)) == min(2, shape[-2])
-  for group, kept in zip(groups(scores), groups(pairs)):
+  for group, kept in zip(groups(scores), groups(pairs), strict=True):
     assert kept.all() or not kept.any() or group[kept].min() > group[~kept].max()
+
+
+@pytest.mark.parametrize('last, count, kept_last', [(1.5, 2, True), (0.5, 4, False), (-1.5, 4, False)])
+def test_blocks_are_ranked_by_their_mean(last, count, kept_last):
+  # Six inputs: a block of four and a block of two. By the sums, 4 or -4 against 3, 1 or -3, the first and third case
+  # would be the other way round.
+  first = 1.0 if last > 0 else -1.0
+  scores = np.array([[first]] * 4 + [[last]] * 2)
+  kept = patterns.BLOCKS_OF_FOUR.select(scores, count, rng())
+  assert kept[:, 0].tolist() == [not kept_last] * 4 + [kept_last] * 2
+
+
+@pytest.mark.parametrize('kept, holds', [((1, 1, 0, 0), True), ((1, 0, 0, 0), True), ((0, 1, 1, 1), False)])
+def test_two_of_four_means_at_most_two(kept, holds):
+  assert patterns.TWO_OF_FOUR.holds(np.array(kept, dtype=bool)[:, np.newaxis]) is holds
 
 
 def test_the_blocks_are_those_of_the_converters_layout():
@@ -85,8 +100,8 @@ def test_a_rule_under_a_pattern(small_model, rule, options, name, caplog):
   ticket = tickets_tf.find_ticket(small_model, rule, 0.8, pattern=name, **options)
   assert ticket.provenance['pattern'] == name
   if rule != 'synflow':  # In its later rounds the scores are those of another network.
-    assert all(abs(count - asked) <= 3 for count, asked in zip(ticket.mask.counts, free.mask.counts))
-  full = [kernel for kernel, ratio in zip(ticket.mask.names, ticket.mask.keep_ratios) if ratio > 0.5]
+    assert all(abs(count - asked) <= 3 for count, asked in zip(ticket.mask.counts, free.mask.counts, strict=True))
+  full = [kernel for kernel, ratio in zip(ticket.mask.names, ticket.mask.keep_ratios, strict=True) if ratio > 0.5]
   broken = patterns.broken_by(registry.PATTERNS.get(name), ticket.mask)
   assert set(broken) <= (set(full) if name == '2:4' else set())
   if rule == 'magnitude':

@@ -90,7 +90,7 @@ def test_select_refuses_impossible_counts(counts, message):
 
 
 def test_select_refuses_scores_it_cannot_compare():
-  with pytest.raises(UsageError, match='scores of layer 1: .* dtype complex128'):
+  with pytest.raises(UsageError, match=r'scores of layer 1: .* dtype complex128'):
     select([np.ones(2) * 1j], [1], rng())
   with pytest.raises(UsageError, match='1 names for the scores of 2 layers'):
     select([np.ones(2), np.ones(2)], [1, 1], rng(), names=['a'])

@@ -1,4 +1,4 @@
-"""Masks and weights in files of this and of other programs: what is in a file, and which array belongs to which kernel.
+"""Masks and weights in files of this and other programs: what is in a file, and which array belongs to which kernel.
 
 No file is ever unpickled.
 """

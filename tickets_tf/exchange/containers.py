@@ -3,11 +3,13 @@
 import contextlib
 import dataclasses
 import functools
+import os
 import pathlib
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
 
 import h5py
 import ml_dtypes  # noqa: F401  Gives NumPy the dtype bfloat16, in which safetensors hands out such arrays.
@@ -16,10 +18,10 @@ import safetensors
 
 from tickets_tf.errors import UsageError
 
-# What the order of the arrays in a file says.
-NETWORK = 'network'  # It is the network's own.
-WRITER = 'writer'  # It is whatever order the arrays were handed over in.
-NONE = 'none'  # It is that of the alphabet.
+# Where the order of the arrays in a file comes from.
+NETWORK = 'network'  # From the network.
+WRITER = 'writer'  # From the order in which the arrays were given to the writer.
+NONE = 'none'  # From the alphabet, so that it means nothing.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Stored:
     read: function without arguments that reads it.
   """
   name: str
-  shape: tuple
-  read: Callable = dataclasses.field(repr=False)
+  shape: tuple[int, ...]
+  read: Callable[[], np.ndarray] = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +43,13 @@ class Container:
   """The arrays in a file.
 
   Attributes:
-    arrays: list of `Stored`, real numbers or booleans only, in the order of the file.
-    order: what this order says: `NETWORK`, `WRITER` or `NONE`.
+    arrays: the arrays of real numbers or booleans, in the order of the file.
+    order: where this order comes from: `NETWORK`, `WRITER` or `NONE`.
     layouts: layouts that the arrays may have; see `layouts`.
   """
-  arrays: list
+  arrays: Sequence[Stored]
   order: str
-  layouts: tuple
+  layouts: tuple[str, ...]
 
 
 class Mismatch(Exception):
@@ -55,20 +57,20 @@ class Mismatch(Exception):
 
 
 @contextlib.contextmanager
-def naming(path):
-  """Turns whatever goes wrong with a file inside the block into a `UsageError` that names the file."""
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+  """Turns every exception inside the block into a `UsageError` that names the file."""
   try:
     yield
   except Mismatch as error:
     raise UsageError(f'mask file {str(path)!r}: {error}') from error
   except FileNotFoundError:
     raise UsageError(f'mask file {str(path)!r}: there is no such file') from None
-  except Exception as error:  # Damage can show at any depth: zip, deflate, array header, contents.
+  except Exception as error:  # Damage can appear at any depth: zip, deflate, array header, contents.
     raise UsageError(f'mask file {str(path)!r}: not a mask, or damaged ({error})') from error
 
 
 @contextlib.contextmanager
-def opened(path):
+def opened(path: str | os.PathLike[str]) -> Iterator[Container]:
   """Opens a file of arrays.
 
   Args:
@@ -82,7 +84,7 @@ def opened(path):
 
 
 @contextlib.contextmanager
-def _npz(path):
+def _npz(path: str | os.PathLike[str]) -> Iterator[Container]:
   with zipfile.ZipFile(path) as archive:
     arrays = []
     for member in archive.namelist():
@@ -95,15 +97,15 @@ def _npz(path):
     yield Container(arrays, NONE if names == sorted(names) else WRITER, ('keras', 'torch'))
 
 
-def _npy_header(file):
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
   version = np.lib.format.read_magic(file)
-  # Later versions are for names of fields, which plain arrays do not have.
+  # Later versions concern names of fields, which plain arrays do not have.
   read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
   shape, _, dtype = read(file)
   return shape, dtype
 
 
-def _read_npy(archive, member):
+def _read_npy(archive: zipfile.ZipFile, member: str) -> np.ndarray:
   with archive.open(member) as file:
     return np.lib.format.read_array(file, allow_pickle=False)
 
@@ -113,10 +115,10 @@ _SAFETENSORS_NUMBERS = {'BOOL', 'U8', 'I8', 'U16', 'I16', 'F16', 'BF16', 'U32', 
 
 
 @contextlib.contextmanager
-def _safetensors(path):
+def _safetensors(path: str | os.PathLike[str]) -> Iterator[Container]:
   with safetensors.safe_open(path, framework='np') as file:
     arrays = []
-    for name in file.keys():
+    for name in file.keys():  # noqa: SIM118  It can be iterated over in no other way.
       part = file.get_slice(name)
       if part.get_dtype() in _SAFETENSORS_NUMBERS:
         arrays.append(Stored(name, tuple(part.get_shape()), functools.partial(file.get_tensor, name)))
@@ -124,8 +126,8 @@ def _safetensors(path):
 
 
 @contextlib.contextmanager
-def _hdf5(path):
-  with h5py.File(path, 'r') as file:
+def _hdf5(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Container]:
+  with h5py.File(source, 'r') as file:
     root = file.get('model_weights', file)
     names = _listed(root, 'layer_names')
     if names:
@@ -138,8 +140,8 @@ def _hdf5(path):
     yield Container(arrays, NETWORK if names else NONE, ('keras',))
 
 
-def _listed(group, attribute):
-  # Keras cuts lists that are too long for one attribute of HDF5.
+def _listed(group: h5py.Group, attribute: str) -> list[str]:
+  # Keras splits lists that are too long for one attribute of HDF5.
   parts = [attribute] if attribute in group.attrs else sorted(
       (key for key in group.attrs if key.startswith(attribute)), key=lambda key: int(key.removeprefix(attribute)))
   return [name.decode() if isinstance(name, bytes) else str(name) for part in parts for name in group.attrs[part]]
@@ -149,15 +151,15 @@ def _listed(group, attribute):
 _NO_LAYERS = ('optimizer', 'optimizer_weights', 'metrics')
 
 
-def _paths(root):
-  found = []
+def _paths(root: h5py.Group) -> list[str]:
+  found: list[str] = []
   root.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
   return [name for name in found if name.split('/')[0] not in _NO_LAYERS]
 
 
 @contextlib.contextmanager
-def _keras(path):
-  # Unpacked, since HDF5 jumps to and fro in a file, which inside a zip can mean inflating it again each time.
+def _keras(path: str | os.PathLike[str]) -> Iterator[Container]:
+  # Unpacked first: HDF5 seeks back and forth in a file, and inside a zip each step back can inflate it from the start.
   with zipfile.ZipFile(path) as archive, tempfile.TemporaryFile() as unpacked:
     with archive.open('model.weights.h5') as packed:
       shutil.copyfileobj(packed, unpacked)
@@ -165,9 +167,10 @@ def _keras(path):
       yield container
 
 
-def _is_real(dtype):
+def _is_real(dtype: np.dtype) -> bool:
   return dtype.kind in 'biuf'
 
 
-_OPEN = {'.npz': _npz, '.safetensors': _safetensors, '.h5': _hdf5, '.hdf5': _hdf5, '.keras': _keras}
+_OPEN: dict[str, Callable[[str | os.PathLike[str]], contextlib.AbstractContextManager[Container]]] = {
+    '.npz': _npz, '.safetensors': _safetensors, '.h5': _hdf5, '.hdf5': _hdf5, '.keras': _keras}
 SUFFIXES = tuple(_OPEN)

@@ -1,6 +1,7 @@
 """The two orders of a kernel's axes: Keras' HWIO and (inputs, outputs), PyTorch's OIHW and (outputs, inputs)."""
 
 import math
+from typing import Protocol
 
 import numpy as np
 
@@ -8,35 +9,52 @@ LAYOUTS = ('keras', 'torch')
 _SPACE = 'DHW'
 
 
-def key(shape, layout):
-  """Returns what two shapes have in common where one array fits both; arrays and kernels are compared by it.
+class Shaped(Protocol):
+  """What has a name and a shape: an array in a file, or a kernel."""
+
+  @property
+  def name(self) -> str:
+    """Its name, unique in the file or network."""
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    """Its shape."""
+
+
+class KernelLike(Shaped, Protocol):
+  """What these modules need to know of a kernel; `tickets_tf.pruning.kernels.Kernel` is one."""
+
+  @property
+  def flattened(self) -> tuple[int, int, int] | None:
+    """Shape (height, width, channels) of the feature map that is flattened into a dense layer's inputs, or None."""
+
+
+def key(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
+  """Returns the form of a shape by which arrays and kernels are compared: an array fits a kernel if the two are equal.
 
   PyTorch keeps the kernel of a depthwise convolution as (channels, 1, height, width), Keras as (height, width,
-  channels, 1). Where there is one channel on either side the order of the two axes says nothing.
+  channels, 1). If there is one channel on either side, the order of the two axes makes no difference.
 
   Args:
     shape: a shape in Keras' order.
     layout: the layout of the file.
-
-  Returns:
-    A tuple.
   """
   if layout == 'torch' and len(shape) > 2 and 1 in shape[-2:]:
     return (*shape[:-2], 1, math.prod(shape[-2:]))
   return tuple(shape)
 
 
-def in_keras_order(shape, layout):
-  """Returns the shape that an array of `shape` in a file of `layout` has in Keras' order."""
+def in_keras_order(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
+  """Returns the shape in Keras' order of an array that has `shape` in a file of `layout`."""
   return (*shape[2:], shape[1], shape[0]) if layout == 'torch' and len(shape) > 1 else tuple(shape)
 
 
-def to_keras(values, kernel, layout):
+def to_keras(values: np.ndarray, kernel: KernelLike, layout: str) -> np.ndarray:
   """Returns an array of a file in the shape and order of a kernel.
 
   Args:
     values: array from the file whose key is that of the kernel.
-    kernel: the `Kernel`.
+    kernel: the kernel.
     layout: the layout of the file.
 
   Returns:
@@ -51,17 +69,17 @@ def to_keras(values, kernel, layout):
   return values.reshape(kernel.shape)
 
 
-def from_torch(values):
-  """Returns an array in PyTorch's order in Keras'; undoes `to_torch`."""
+def from_torch(values: np.ndarray) -> np.ndarray:
+  """Takes an array from PyTorch's order to Keras'; the inverse of `to_torch`."""
   return np.moveaxis(values, (0, 1), (-1, -2)) if values.ndim > 1 else values
 
 
-def to_torch(values):
-  """Returns a kernel in Keras' order as a contiguous array in PyTorch's."""
+def to_torch(values: np.ndarray) -> np.ndarray:
+  """Takes an array from Keras' order to PyTorch's, in contiguous memory."""
   return np.ascontiguousarray(np.moveaxis(values, (-1, -2), (0, 1)) if values.ndim > 1 else values)
 
 
-def letters(rank, layout):
-  """Returns the axes of an array of two axes or more as letters, e.g. `'OIHW'`."""
+def letters(rank: int, layout: str) -> str:
+  """Returns the names of the axes of an array with two axes or more, e.g. `'OIHW'`."""
   space = _SPACE[len(_SPACE) - rank + 2:]
   return f'OI{space}' if layout == 'torch' else f'{space}IO'

@@ -1,17 +1,19 @@
 """Which array of a file belongs to which kernel of a network.
 
-By name where the names agree, by shape where a shape comes once, by order where the order can be told. What cannot be
-told is an error, since a mask on the wrong layer of the right shape would not show.
+They are matched by name if the names agree, by shape if only one has that shape, and by order if the order is known.
+Whatever is not certain is an error: a mask on the wrong layer of the right shape would go unnoticed.
 """
 
 import collections
 import dataclasses
 import itertools
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from tickets_tf.exchange import layouts
 from tickets_tf.exchange import names
-from tickets_tf.exchange.containers import NETWORK, WRITER, Mismatch, Stored
+from tickets_tf.exchange.containers import NETWORK, WRITER, Container, Mismatch, Stored
+from tickets_tf.exchange.layouts import KernelLike, Shaped
 
 _RENAME = 'name the arrays as the kernels are named'
 _SHOWN = 8  # Arrays or kernels that a message lists.
@@ -22,45 +24,43 @@ class Match:
   """One array and its kernel.
 
   Attributes:
-    array: the `Stored` array.
-    kernel: the `Kernel`.
-    how: `'name'`, `'shape'` or `'order'`.
+    array: the array.
+    kernel: the kernel.
+    how: what told that they belong together: `'name'`, `'shape'` or `'order'`.
   """
   array: Stored
-  kernel: Any
+  kernel: KernelLike
   how: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Matching:
-  """What belongs to what.
+  """The array of every kernel.
 
   Attributes:
     layout: `'keras'` or `'torch'`.
-    matches: list of `Match`, one per kernel, in network order.
-    unused: list of the `Stored` arrays of two axes or more that belong to no kernel.
+    matches: one per kernel, in network order.
+    unused: arrays of two axes or more that belong to no kernel.
   """
   layout: str
-  matches: list
-  unused: list
+  matches: list[Match]
+  unused: list[Stored]
 
 
-def match(container, kernels, layout='auto'):
+def match(container: Container, kernels: Sequence[KernelLike], layout: str = 'auto') -> Matching:
   """Finds the array of every kernel.
 
   Args:
-    container: the file's `Container`.
-    kernels: sequence of `Kernel`.
+    container: what is in the file.
+    kernels: the network's kernels, in network order.
     layout: `'keras'`, `'torch'`, or `'auto'`: the one in which every kernel finds its array.
 
-  Returns:
-    A `Matching`.
-
   Raises:
-    Mismatch: where a kernel finds no array of its own, or finds one in either layout.
+    Mismatch: if a kernel finds no array of its own, or every kernel finds one in either layout.
   """
   attempts = [_Attempt(container, kernels, each) for each in (container.layouts if layout == 'auto' else (layout,))]
-  found, failures = [], []
+  found: list[Matching] = []
+  failures: list[tuple[int, Mismatch]] = []
   for attempt in attempts:
     try:
       found.append(attempt.match())
@@ -73,22 +73,31 @@ def match(container, kernels, layout='auto'):
   return found[0]
 
 
+_Value = TypeVar('_Value', bound=Shaped)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Item:
-  """An array or a kernel as matching sees it: what of its shape and name counts, and its row in file or network."""
-  value: Any
-  key: tuple
+class _Item(Generic[_Value]):
+  """An array or a kernel with its shape and name in the form that is compared, and its row in file or network."""
+  value: _Value
+  key: tuple[int, ...]
   name: names.Name
   row: int
 
-  def __str__(self):
+  def __str__(self) -> str:
     return f'{self.value.name} {tuple(self.value.shape)}'
+
+
+_Kernel = _Item[KernelLike]
+_Array = _Item[Stored]
+_Pair = tuple[_Kernel, _Array, str]  # With how they were matched.
+_Group = tuple[list[_Kernel], list[_Array]]  # Of one shape, and of equal number.
 
 
 class _Attempt:
   """Matching in one layout."""
 
-  def __init__(self, container, kernels, layout):
+  def __init__(self, container: Container, kernels: Sequence[KernelLike], layout: str) -> None:
     self._layout = layout
     self._order = container.order
     self._by_file = False
@@ -99,17 +108,17 @@ class _Attempt:
         for row, array in enumerate(container.arrays)])
 
   @property
-  def fitting(self):
-    """Number of kernels whose shape comes in the file."""
+  def fitting(self) -> int:
+    """Number of kernels whose shape an array in the file has."""
     shapes = {array.key for array in self._arrays}
     return sum(kernel.key in shapes for kernel in self._kernels)
 
-  def match(self):
+  def match(self) -> Matching:
     """Returns the `Matching`; raises Mismatch."""
     named = self._by_name()
     groups = [(kernels, arrays) for each in self._groups(named) for kernels, arrays in _by_path(*each)]
-    self._by_file = self._order == NETWORK or self._order == WRITER and not all(
-        _doubtful(arrays) is None for kernels, arrays in groups if not all(kernel in named for kernel in kernels))
+    self._by_file = self._order == NETWORK or (self._order == WRITER and any(
+        _doubtful(arrays) for kernels, arrays in groups if not all(kernel in named for kernel in kernels)))
     pairs = [pair for group in groups for pair in self._match_group(*group, named)]
     pairs.sort(key=lambda pair: pair[0].row)
     self._check_order([pair for pair in pairs if pair[0] not in named])
@@ -117,29 +126,31 @@ class _Attempt:
     return Matching(self._layout, [Match(array.value, kernel.value, how) for kernel, array, how in pairs],
                     [array.value for array in self._arrays if array not in used and len(array.value.shape) > 1])
 
-  def _by_name(self):
-    # Kernel -> the array that bears its name.
-    index = collections.defaultdict(list)
+  def _by_name(self) -> dict[_Kernel, _Array]:
+    """Returns the array that has the name of each kernel, for those that have one."""
+    index: dict[str, list[_Array]] = collections.defaultdict(list)
     for array in self._arrays:
       for key in array.name.keys:
         index[key].append(array)
     owners = collections.Counter(key for kernel in self._kernels for key in kernel.name.keys)
-    named = {}
+    named: dict[_Kernel, _Array] = {}
     for kernel in self._kernels:
-      if kernel.name.automatic:  # Keras counts through a session: the same name may be another layer.
+      if kernel.name.automatic:  # Keras counts layers per session: the same name may be another layer.
         continue
       found = {array for key in kernel.name.keys if owners[key] == 1 for array in index[key]}
       if len(found) > 1:
         raise Mismatch(f'{" and ".join(sorted(map(str, found)))} could both be {kernel}; leave one out')
       for array in found:
         if array.key != kernel.key:
-          raise Mismatch(f'{array} bears the name of {kernel} but does not have its shape{self._reading()}')
+          raise Mismatch(f'{array} has the name of {kernel} but not its shape{self._reading()}')
         named[kernel] = array
     return named
 
-  def _groups(self, named):
-    """Returns (kernels, arrays) of equal number for each shape; raises Mismatch where a shape's numbers differ."""
-    groups, missing, matched = [], [], set()
+  def _groups(self, named: Mapping[_Kernel, _Array]) -> list[_Group]:
+    """Returns the kernels and arrays of each shape; raises Mismatch if they differ in number."""
+    groups: list[_Group] = []
+    missing: list[KernelLike] = []
+    matched: set[_Array] = set()
     for key in dict.fromkeys(kernel.key for kernel in self._kernels):
       kernels = [kernel for kernel in self._kernels if kernel.key == key]
       arrays = [array for array in self._arrays if array.key == key]
@@ -157,36 +168,37 @@ class _Attempt:
                      f'arrays left: {listed(left)}')
     return groups
 
-  def _match_group(self, kernels, arrays, named):
-    """Yields (kernel, array, how) for kernels and as many arrays of one shape."""
+  def _match_group(self, kernels: list[_Kernel], arrays: list[_Array],
+                   named: Mapping[_Kernel, _Array]) -> Iterator[_Pair]:
+    """Yields the pairs of kernels and as many arrays of one shape."""
     if all(kernel in named for kernel in kernels):
       yield from ((kernel, named[kernel], 'name') for kernel in kernels)
     elif len(kernels) == 1:
       yield kernels[0], arrays[0], 'shape'
     else:
-      if self._counted(kernels + arrays):
+      if self._counted([*kernels, *arrays]):
         kernels = sorted(kernels, key=_place)
-      for kernel, array in zip(kernels, self._in_order(arrays)):
+      for kernel, array in zip(kernels, self._in_order(arrays), strict=True):
         if named.get(kernel, array) is not array:
-          raise Mismatch(f'{named[kernel]} bears the name of {kernel}, but its place in the order is that of another; '
-                         f'{_RENAME}')
+          raise Mismatch(f'{named[kernel]} has the name of {kernel}, but its place in the order is that of another '
+                         f'kernel; {_RENAME}')
         yield kernel, array, 'name' if kernel in named else 'order'
 
-  def _in_order(self, arrays):
-    """Returns arrays of one shape in the order of the network; raises Mismatch where it cannot be told."""
+  def _in_order(self, arrays: list[_Array]) -> list[_Array]:
+    """Returns arrays of one shape in the order of the network; raises Mismatch if that is not known."""
     if self._order == NETWORK:
       return arrays
     doubtful = _doubtful(arrays)
     if doubtful is None:
       return sorted(arrays, key=_place)
-    # Where a writer lists a shortcut among other layers is a matter of habit.
+    # Writers differ in where they list a shortcut among the other layers.
     if self._by_file and len({array.name.shortcut for array in arrays}) == 1:
       return arrays
-    raise Mismatch(f'{doubtful[0]} and {doubtful[1]} have one shape, and their names do not tell which comes first; '
-                   f'{_RENAME}')
+    raise Mismatch(f'{doubtful[0]} and {doubtful[1]} have the same shape, and their names do not tell which comes '
+                   f'first; {_RENAME}')
 
-  def _check_order(self, pairs):
-    # Also where a shape comes once: an order that fails there is not to be believed elsewhere.
+  def _check_order(self, pairs: Sequence[_Pair]) -> None:
+    # Includes shapes that occur once: an order that is wrong there cannot be trusted elsewhere.
     for (kernel, array, _), (later, other, _) in itertools.combinations(pairs, 2):
       expected = names.before(kernel.name, later.name) if self._counted([kernel, later, array, other]) else True
       if self._by_file:
@@ -197,26 +209,26 @@ class _Attempt:
         raise Mismatch(f'the order of {array} and {other} is not that of the kernels that they fit, {kernel} and '
                        f'{later}; {_RENAME}')
 
-  def _counted(self, items):
-    # Keras numbers layers as they are made, which need not be the order in which it lists them.
+  def _counted(self, items: Sequence[_Item[Any]]) -> bool:
+    # Keras numbers layers in the order in which they are made; it may list them in another order.
     return not self._by_file and all(item.name.automatic for item in items)
 
-  def _reading(self):
+  def _reading(self) -> str:
     return f' in {"Keras" if self._layout == "keras" else "PyTorch"}\'s layout'
 
 
-def _place(item):
+def _place(item: _Item[Any]) -> tuple[tuple[str, tuple[int, ...]], ...]:
   return item.name.place
 
 
-def _doubtful(arrays):
-  """Returns two of several arrays whose order cannot be told from their names, or None."""
+def _doubtful(arrays: list[_Array]) -> tuple[_Array, _Array] | None:
+  """Returns two of the arrays whose names do not tell which comes first, or None."""
   pairs = itertools.pairwise(sorted(arrays, key=_place))
   return next((pair for pair in pairs if not names.before(pair[0].name, pair[1].name)), None)
 
 
-def _by_path(kernels, arrays):
-  """Splits kernels and arrays of one shape into those on the main path and shortcuts, where both sides name them."""
+def _by_path(kernels: list[_Kernel], arrays: list[_Array]) -> list[_Group]:
+  """Separates the main path from the shortcuts, if the names of both kernels and arrays tell which is which."""
   parts = [([kernel for kernel in kernels if kernel.name.shortcut == shortcut],
             [array for array in arrays if array.name.shortcut == shortcut]) for shortcut in (False, True)]
   if all(len(own_kernels) == len(own_arrays) for own_kernels, own_arrays in parts):
@@ -224,13 +236,13 @@ def _by_path(kernels, arrays):
   return [(kernels, arrays)]
 
 
-def _without_masked(items):
-  """Drops the weights that the file has a mask for."""
+def _without_masked(items: Sequence[_Array]) -> list[_Array]:
+  """Drops the weights for which the file has a mask."""
   masked = {(item.name.place, item.value.shape) for item in items if item.name.mask}
   return [item for item in items if item.name.mask or (item.name.place, item.value.shape) not in masked]
 
 
-def listed(values):
-  """Returns the names and shapes of arrays or kernels as text, the first few of many."""
+def listed(values: Sequence[Shaped]) -> str:
+  """Returns the names and shapes of arrays or kernels as text; of many, the first few."""
   shown = ', '.join(f'{value.name} {tuple(value.shape)}' for value in values[:_SHOWN]) or 'none'
   return f'{shown} and {len(values) - _SHOWN} more' if len(values) > _SHOWN else shown

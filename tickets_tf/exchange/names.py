@@ -1,9 +1,9 @@
-"""What the name of an array in a file, or of a kernel, tells: the layer, and its place in the network."""
+"""What the name of an array in a file, or of a kernel, says about the layer and its place in the network."""
 
 import dataclasses
 import re
 
-# Of torch's DataParallel and compile, and of checkpoints that hold more than a network.
+# Prefixes of torch's DataParallel and compile, and of checkpoints that hold more than a network.
 _AROUND = ('module', '_orig_mod', 'model', 'state_dict')
 _WRAPPER = re.compile(r'^(prune_low_magnitude|ticket_wrapper)_')
 _PARAMETER = re.compile(r'(^|[./_])(weight_mask|kernel_mask|mask|weight_orig|weights?|kernel)$')
@@ -16,23 +16,23 @@ _SHORTCUT = re.compile(r'downsample|shortcut|skip|block[0-9]+_0_conv$')
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-  """A name, taken apart.
+  """The parts of a name.
 
   Attributes:
-    keys: names under which the layer may be known, with one kind of separator, a frozenset.
-    place: tuple of (word with # for numbers, numbers), from the outermost part of the name to the innermost.
+    keys: names under which the layer may be known, all with the same separator.
+    place: (word with # for numbers, numbers) of each part of the name, from the outermost to the innermost.
     mask: whether the name says that the array is a mask.
     shortcut: whether the name says that the layer is on a residual connection.
-    automatic: whether Keras made the name up by counting layers; it may differ from session to session.
+    automatic: whether Keras made the name by counting layers; it may differ from session to session.
   """
-  keys: frozenset
-  place: tuple
+  keys: frozenset[str]
+  place: tuple[tuple[str, tuple[int, ...]], ...]
   mask: bool
   shortcut: bool
   automatic: bool
 
 
-def parse(text):
+def parse(text: str) -> Name:
   """Returns the `Name` of an array or kernel called `text`."""
   text = text.removesuffix(':0')
   numbered = _NUMBERED.search(text)
@@ -41,26 +41,24 @@ def parse(text):
   while len(pieces) > 1 and pieces[0] in _AROUND:
     pieces.pop(0)
   pieces = [_WRAPPER.sub('', piece) for piece in pieces]
-  if '/' in text and not numbered and pieces[:1] == pieces[-1:]:  # Keras repeats the layer in front of its weights.
+  if '/' in text and not numbered and pieces[:1] == pieces[-1:]:  # Keras repeats the layer's name before its weights.
     pieces = pieces[:1]
   return Name(
       keys=frozenset() if numbered else frozenset(map(_key, (text, '.'.join(pieces)))),
       place=_place(pieces),
-      mask=bool(parameter) and parameter.group().endswith('mask'),
+      mask=parameter is not None and parameter.group().endswith('mask'),
       shortcut=any(_SHORTCUT.search(piece) for piece in pieces),
       automatic=not numbered and bool(pieces) and bool(_AUTOMATIC.fullmatch(pieces[-1])))
 
 
-def before(one, other):
-  """Tells from two names which layer comes first.
+def before(one: Name, other: Name) -> bool | None:
+  """Returns whether the layer called `one` comes before the layer called `other`, or None if the names do not tell.
 
-  Numbers tell: `layer1.0.conv2` comes before `layer1.1.conv1`. Words do not, whatever the alphabet says: `stem`,
-  `layer1`; `conv2`, `downsample`.
-
-  Returns:
-    True, False, or None where the names do not tell.
+  Numbers tell: `layer1.0.conv2` comes before `layer1.1.conv1`. Words do not, since layers are not in alphabetical
+  order: `stem` and `layer1`, `conv2` and `downsample`.
   """
-  for (word, numbers), (other_word, other_numbers) in zip(one.place, other.place):
+  # One name may have more parts than the other.
+  for (word, numbers), (other_word, other_numbers) in zip(one.place, other.place, strict=False):
     if word != other_word:
       return None
     if numbers != other_numbers:
@@ -68,12 +66,12 @@ def before(one, other):
   return None
 
 
-def _key(text):
+def _key(text: str) -> str:
   return '.'.join(part for part in re.split('[./_]+', text) if part)
 
 
-def _place(pieces):
-  place = []
+def _place(pieces: list[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+  place: list[tuple[str, tuple[int, ...]]] = []
   for word in re.split('[./_]+', '.'.join(pieces)):
     numbers = tuple(map(int, re.findall('[0-9]+', word)))
     if place and re.fullmatch('[0-9]+', word):

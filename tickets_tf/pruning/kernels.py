@@ -1,4 +1,4 @@
-"""What may be pruned, described without TensorFlow."""
+"""Kernels: the weight arrays that may be pruned, described without TensorFlow."""
 
 import dataclasses
 import math
@@ -15,21 +15,21 @@ class Kernel:
     kind: `'conv'` or `'dense'`.
     classifier: whether this is the network's classifier (the last dense layer).
     residual: whether the network has residual connections; smart ratios depend on it.
-    flattened: shape (height, width, channels) of the feature map whose values are a dense layer's inputs, where a
-      layer flattens one for it, else None; PyTorch flattens in another order.
-    variable: the live variable, or None where only the description is needed.
-    layer: the live layer that owns the variable, or None.
+    flattened: shape (height, width, channels) of the feature map that is flattened into a dense layer's inputs, or None
+      if there is none; PyTorch flattens in another order.
+    variable: the live `tf.Variable`, or None if only the description is needed; Any, as no TensorFlow is imported here.
+    layer: the live Keras layer that owns the variable, or None.
   """
   name: str
-  shape: tuple
+  shape: tuple[int, ...]
   kind: str
   classifier: bool = False
   residual: bool = False
-  flattened: tuple | None = None
+  flattened: tuple[int, int, int] | None = None
   variable: Any = dataclasses.field(default=None, compare=False, repr=False)
   layer: Any = dataclasses.field(default=None, compare=False, repr=False)
 
   @property
-  def size(self):
+  def size(self) -> int:
     """Number of weights."""
     return math.prod(self.shape)

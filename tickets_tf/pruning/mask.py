@@ -1,23 +1,29 @@
 """Masks: which weights of which kernel are kept, as a value that exists without a network."""
 
-import collections.abc
 import contextlib
+import functools
 import hashlib
 import itertools
 import os
 import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tickets_tf import exchange
 from tickets_tf import files
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning.kernels import Kernel
+
+Bits = npt.NDArray[np.bool_]
 
 # Formats of PyTorch and others that are Python pickles inside.
 _PICKLES = ('.pt', '.pth', '.pkl', '.pickle', '.bin', '.ckpt', '.tar')
 
 
-class Mask(collections.abc.Mapping):
+class Mask(Mapping[str, Bits]):
   """The kept weights of every prunable kernel, in network order; an immutable mapping from name to boolean array.
 
   Equality covers names, their order, shapes and every bit.
@@ -27,129 +33,129 @@ class Mask(collections.abc.Mapping):
       0 and 1 of any numeric dtype, and are copied.
 
   Raises:
-    UsageError: where there is no entry, a name is empty or comes twice, or an array holds anything else.
+    UsageError: if there is no entry, a name is empty or appears twice, or an array holds anything else.
   """
 
   __slots__ = ('_arrays',)
 
-  def __init__(self, entries):
-    pairs = entries.items() if isinstance(entries, collections.abc.Mapping) else entries
-    arrays = {}
+  def __init__(self, entries: Mapping[str, npt.ArrayLike] | Iterable[tuple[str, npt.ArrayLike]]) -> None:
+    pairs = entries.items() if isinstance(entries, Mapping) else entries
+    arrays: dict[str, Bits] = {}
     for name, values in pairs:
       if not isinstance(name, str) or not name:
         raise UsageError(f'mask: a kernel is named by a string that is not empty, not by {name!r}')
       if name in arrays:
-        raise UsageError(f'mask: the name {name!r} comes twice')
+        raise UsageError(f'mask: the name {name!r} appears twice')
       arrays[name] = _bits(name, values)
     if not arrays:
       raise UsageError('mask: no entries; there must be one array per prunable kernel')
     self._arrays = arrays
 
   @classmethod
-  def dense(cls, kernels):
-    """Returns the mask that keeps every weight of `kernels`, a sequence of `Kernel`."""
+  def dense(cls, kernels: Iterable[Kernel]) -> 'Mask':
+    """Returns the mask that keeps every weight of `kernels`."""
     return cls((kernel.name, np.ones(kernel.shape, dtype=bool)) for kernel in kernels)
 
   @classmethod
-  def from_arrays(cls, kernels, arrays):
+  def from_arrays(cls, kernels: Sequence[Kernel], arrays: Iterable[npt.ArrayLike]) -> 'Mask':
     """Returns the mask of `kernels` whose entries are `arrays`.
 
     Args:
-      kernels: sequence of `Kernel`.
+      kernels: the network's kernels, in network order.
       arrays: one array per kernel, in the same order and of the same shape, boolean or 0 and 1.
 
     Raises:
-      UsageError: where numbers or shapes do not fit, or an array holds anything but 0 and 1.
+      UsageError: if numbers or shapes do not fit, or an array holds anything but 0 and 1.
     """
     arrays = list(arrays)
     if len(arrays) != len(kernels):
       raise UsageError(f'mask: {len(arrays)} arrays for {len(kernels)} kernels')
-    mask = cls((kernel.name, array) for kernel, array in zip(kernels, arrays))
+    mask = cls((kernel.name, array) for kernel, array in zip(kernels, arrays, strict=True))
     mask.check(kernels)
     return mask
 
-  def __getitem__(self, name):
+  def __getitem__(self, name: str) -> Bits:
     return self._arrays[name]
 
-  def __iter__(self):
+  def __iter__(self) -> Iterator[str]:
     return iter(self._arrays)
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self._arrays)
 
-  def __eq__(self, other):
+  def __eq__(self, other: object) -> bool:
     if not isinstance(other, Mask):
       return NotImplemented
     return self.names == other.names and all(map(np.array_equal, self.arrays, other.arrays))
 
-  def __hash__(self):
+  def __hash__(self) -> int:
     return hash(self.digest())
 
-  def __repr__(self):
+  def __repr__(self) -> str:
     return f'Mask({len(self)} kernels, {self.kept} of {self.size} weights kept, {self.digest()})'
 
-  def __reduce__(self):
-    # Arrays come out of a pickle writeable, so that copies go through the constructor again.
+  def __reduce__(self) -> tuple[Any, ...]:
+    # Unpickled arrays are writeable, so copies go through the constructor again.
     return Mask, (list(self.items()),)
 
   @property
-  def names(self):
-    """Names of the kernels, a list in network order."""
+  def names(self) -> list[str]:
+    """Names of the kernels, in network order."""
     return list(self._arrays)
 
   @property
-  def arrays(self):
-    """Boolean arrays that cannot be written to, a list in network order."""
+  def arrays(self) -> list[Bits]:
+    """Read-only boolean arrays, in network order."""
     return list(self._arrays.values())
 
   @property
-  def shapes(self):
-    """Shapes of the kernels, a list of tuples."""
+  def shapes(self) -> list[tuple[int, ...]]:
+    """Shapes of the kernels."""
     return [array.shape for array in self.arrays]
 
   @property
-  def counts(self):
-    """Kept weights per kernel, a list of integers."""
+  def counts(self) -> list[int]:
+    """Kept weights per kernel."""
     return [int(np.count_nonzero(array)) for array in self.arrays]
 
   @property
-  def sizes(self):
-    """All weights per kernel, a list of integers."""
+  def sizes(self) -> list[int]:
+    """All weights per kernel."""
     return [array.size for array in self.arrays]
 
   @property
-  def kept(self):
+  def kept(self) -> int:
     """Kept weights of the network."""
     return sum(self.counts)
 
   @property
-  def size(self):
+  def size(self) -> int:
     """All prunable weights of the network."""
     return sum(self.sizes)
 
   @property
-  def density(self):
+  def density(self) -> float:
     """Kept share of the network's weights."""
     return self.kept / self.size
 
   @property
-  def keep_ratios(self):
-    """Kept share per kernel, a list of floats."""
-    return [count / size for count, size in zip(self.counts, self.sizes)]
+  def keep_ratios(self) -> list[float]:
+    """Kept share per kernel."""
+    return [count / size for count, size in zip(self.counts, self.sizes, strict=True)]
 
-  def empty_layers(self):
-    """Returns the names of the kernels that kept nothing; one such kernel in a chain of layers cuts the network."""
+  def empty_layers(self) -> list[str]:
+    """Returns the names of the kernels that keep nothing; one such kernel in a chain of layers cuts the network."""
     return [name for name, array in self.items() if not array.any()]
 
-  def digest(self):
+  def digest(self) -> str:
     """Returns 16 hexadecimal digits that depend on names, their order, shapes and bits."""
     digest = hashlib.sha256()
     for name, array in self.items():
       digest.update(repr((name, array.shape)).encode())
-      digest.update(np.packbits(array))
+      digest.update(np.packbits(array).data)
     return digest.hexdigest()[:16]
 
-  def overlap(self, other):
+  def overlap(self, other: 'Mask') -> float:
     """Returns the Jaccard index of two masks: weights that both keep over weights that either keeps.
 
     Args:
@@ -159,67 +165,69 @@ class Mask(collections.abc.Mapping):
       A float from 0 (nothing in common) to 1 (the same weights, or no weights at all).
 
     Raises:
-      UsageError: where names or shapes differ.
+      UsageError: if names or shapes differ.
     """
-    _check_fit(list(zip(self.names, self.shapes)), list(zip(other.names, other.shapes)))
-    both = sum(int(np.count_nonzero(mine & theirs)) for mine, theirs in zip(self.arrays, other.arrays))
+    _check_fit(self._described(), other._described())
+    both = sum(int(np.count_nonzero(mine & theirs)) for mine, theirs in zip(self.arrays, other.arrays, strict=True))
     either = self.kept + other.kept - both
     return both / either if either else 1.0
 
-  def check(self, kernels):
+  def check(self, kernels: Iterable[Kernel]) -> None:
     """Checks that this is a mask of `kernels`.
-
-    Args:
-      kernels: sequence of `Kernel`.
 
     Raises:
       UsageError: names the first kernel whose name or shape does not fit, and what was expected.
     """
-    _check_fit([(kernel.name, tuple(kernel.shape)) for kernel in kernels], list(zip(self.names, self.shapes)))
+    _check_fit([(kernel.name, tuple(kernel.shape)) for kernel in kernels], self._described())
 
-  def save(self, path, layout='keras'):
+  def save(self, path: str | os.PathLike[str], layout: str = 'keras') -> None:
     """Writes the mask to a file, whole or not at all; the same mask always makes the same bytes.
 
     Args:
       path: file to write; the suffix decides the format: `.npz` (packed bits) or `.safetensors` (one boolean array per
         kernel, under the kernel's name).
       layout: `'keras'`: axes as here; `'torch'`: convolutions OIHW and dense layers (outputs, inputs), for
-        `.safetensors` alone. `load_mask` reads either.
+        `.safetensors` only. `load_mask` reads either.
 
     Raises:
       UsageError: for another suffix or layout.
-      TicketsError: where the file cannot be written; an earlier file of that name is then as it was.
+      TicketsError: if the file cannot be written; an earlier file of that name is left as it was.
     """
     _check_suffix(path, exchange.OWN_SUFFIXES)
     _check_layout(layout, exchange.LAYOUTS if pathlib.Path(path).suffix == '.safetensors' else ('keras',))
     with files.replacing(path) as temporary:
       exchange.write_own(temporary, self, self.digest(), layout)
 
+  def _described(self) -> list[tuple[str, tuple[int, ...]]]:
+    return list(zip(self.names, self.shapes, strict=True))
 
-def load_mask(path, kernels=None, layout='auto', report=None):
-  """Reads a mask from a file of this or, where the network is given, of another program; never unpickles.
 
-  A file of another program holds one array per kernel, each a mask of 0 and 1 or weights whose exact zeros are the
-  removed ones. An array belongs to a kernel that has its name (as in `NAME.weight`, `NAME/kernel:0` or
-  `NAME.weight_mask`; a mask goes before weights), else to the only kernel of its shape, else to one of that shape by
-  the order that names and file tell. Biases and whatever else has no kernel's shape are left aside. Arrays in PyTorch's
-  layout are transposed; so are the inputs of dense layers behind a flattened feature map, except in subclassed models.
+def load_mask(path: str | os.PathLike[str], kernels: Sequence[Kernel] | None = None, layout: str = 'auto',
+              report: Callable[[str], object] | None = None) -> Mask:
+  """Reads a mask from a file of this package or, if the network's kernels are given, of another program.
+
+  A file of another program holds one array per kernel: a mask of 0 and 1, or weights, of which those that are exactly
+  zero are removed. An array belongs to the kernel whose name it has (as `NAME.weight`, `NAME/kernel:0` or
+  `NAME.weight_mask`, for instance; masks take precedence over weights). Otherwise it belongs to the only kernel of its
+  shape; if there are several of that shape, names or file must tell the order. Biases, and all other arrays that do not
+  have a kernel's shape, are ignored. Arrays in PyTorch's layout are transposed; the inputs of a dense layer after a
+  flattened feature map are put in Keras' order too, except in subclassed models. No file is ever unpickled.
 
   Args:
     path: file to read; the suffix decides the format: `.npz`, `.safetensors`, or weights of Keras in `.weights.h5`,
       `.h5`, `.hdf5` or `.keras`.
-    kernels: sequence of the network's `Kernel`, or None to read only what `Mask.save` wrote.
+    kernels: the network's kernels, or None to read only what `Mask.save` wrote.
     layout: `'keras'` (convolutions HWIO, dense layers (inputs, outputs)), `'torch'` (OIHW, (outputs, inputs)), or
       `'auto'`: whichever the shapes fit.
     report: function that takes lines for the user: which array became the mask of which kernel. Used only with
       `kernels`.
 
   Returns:
-    The `Mask`; with `kernels`, one of these kernels.
+    The mask; with `kernels`, a mask of these kernels.
 
   Raises:
-    UsageError: where the file is missing, damaged or no mask, or where it cannot be told for certain which array
-      belongs to which kernel; the message names the file and what is left on both sides.
+    UsageError: if the file is missing, damaged or not a mask, or if it is not certain which array belongs to which
+      kernel; the message names the file and what is left on both sides.
   """
   suffix = pathlib.Path(path).suffix
   if suffix in _PICKLES:
@@ -229,21 +237,22 @@ def load_mask(path, kernels=None, layout='auto', report=None):
   _check_layout(layout, ('auto', *exchange.LAYOUTS))
   with exchange.naming(path):
     os.stat(path)
-    own = exchange.read_own(path)
-    own = own and _verified(*own)
-  if kernels is None and own is None:
-    raise UsageError(f'mask file {str(path)!r}: not a mask that tickets_tf wrote; for masks and weights of other '
-                     'programs, give the kernels of the network')
+    stored = exchange.read_own(path)
+    own = None if stored is None else _verified(*stored)
   if kernels is None:
+    if own is None:
+      raise UsageError(f'mask file {str(path)!r}: not a mask that tickets_tf wrote; to read masks or weights of other '
+                       'programs, give the kernels of the network')
     return own
   with exchange.naming(path), _opened(path, own) as container:
     arrays, lines = exchange.read_masks(container, kernels, layout if own is None else 'auto')
-  for line in lines if report else ():
-    report(line)
+  if report is not None:
+    for line in lines:
+      report(line)
   return Mask.from_arrays(kernels, arrays)
 
 
-def _bits(name, values):
+def _bits(name: str, values: npt.ArrayLike) -> Bits:
   values = np.asarray(values)
   if values.dtype.kind not in 'biuf':
     raise UsageError(f'mask of {name!r}: expected booleans or 0 and 1, found dtype {values.dtype}')
@@ -258,33 +267,34 @@ def _bits(name, values):
   return array
 
 
-def _check_fit(expected, found):
-  # Both are lists of (name, shape).
-  for number, (want, have) in enumerate(itertools.zip_longest(expected, found), start=1):
-    if want != have:
-      want, have = (f'{pair[0]!r} of shape {pair[1]}' if pair else 'no more kernels' for pair in (want, have))
+def _check_fit(expected: Iterable[tuple[str, tuple[int, ...]]], found: Iterable[tuple[str, tuple[int, ...]]]) -> None:
+  # Pairs of name and shape.
+  for number, pairs in enumerate(itertools.zip_longest(expected, found), start=1):
+    if pairs[0] != pairs[1]:
+      want, have = (f'{pair[0]!r} of shape {pair[1]}' if pair else 'no more kernels' for pair in pairs)
       raise UsageError(f'the mask does not fit: kernel {number}: expected {want}, found {have}')
 
 
-def _verified(entries, digest):
+def _verified(entries: Iterable[tuple[str, npt.ArrayLike]], digest: str) -> Mask:
   mask = Mask(entries)
   if mask.digest() != digest:
     raise ValueError(f'the digest is {mask.digest()}, the file says {digest}')
   return mask
 
 
-def _opened(path, own):
+def _opened(path: str | os.PathLike[str],
+            own: Mask | None) -> contextlib.AbstractContextManager[exchange.Container]:
   if own is None:
     return exchange.opened(path)
-  arrays = [exchange.Stored(name, array.shape, lambda array=array: array) for name, array in own.items()]
+  arrays = [exchange.Stored(name, array.shape, functools.partial(np.asarray, array)) for name, array in own.items()]
   return contextlib.nullcontext(exchange.Container(arrays, exchange.NETWORK, ('keras',)))
 
 
-def _check_suffix(path, suffixes):
+def _check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> None:
   if pathlib.Path(path).suffix not in suffixes:
     raise UsageError(f'mask file {str(path)!r}: the name must end in {" or ".join(suffixes)}')
 
 
-def _check_layout(layout, layouts):
+def _check_layout(layout: str, layouts: Sequence[str]) -> None:
   if layout not in layouts:
     raise UsageError(f'mask layout {layout!r}: expected {" or ".join(layouts)}')

@@ -1,16 +1,16 @@
 """Patterns: where in a kernel the kept weights may sit, so that hardware and file formats can make use of it.
 
 A pattern is a `Pattern` in `tickets_tf.registry.PATTERNS`, or a user's own. Those here act on groups: four consecutive
-inputs (the last axis but one) of one output, at one place of a convolution; where the number of inputs is no multiple
-of four the last group is smaller.
+inputs (the last axis but one) of one output, at one place of a convolution; if the number of inputs is not a multiple
+of four, the last group is smaller.
 """
 
 import dataclasses
-from typing import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tickets_tf.pruning import selection
+from tickets_tf.pruning.selection import Select, highest
 
 _GROUP = 4
 
@@ -20,26 +20,26 @@ class Pattern:
   """Where kept weights may sit.
 
   Attributes:
-    select: function(scores, count, rng) -> boolean array of the scores' shape that keeps `count` weights up to one
-      group, the highest scores as far as the pattern allows; `rng`, a `numpy.random.Generator`, decides ties.
-    holds: function(mask) -> whether a boolean array has the pattern.
+    select: function(scores, count, rng) that returns a boolean array of the scores' shape. It keeps `count` weights, or
+      up to one group more or less: the highest scores, as far as the pattern allows. `rng` decides ties.
+    holds: function(mask) that returns whether a boolean array has the pattern.
   """
-  select: Callable
-  holds: Callable
+  select: Select
+  holds: Callable[[np.ndarray], bool]
 
 
-def broken_by(pattern, mask):
-  """Returns the names of the kernels whose mask does not have a pattern.
+def broken_by(pattern: Pattern, mask: Mapping[str, np.ndarray]) -> list[str]:
+  """Returns the names of the kernels whose part of a mask does not have a pattern.
 
   Args:
-    pattern: a `Pattern`.
-    mask: a `Mask`.
+    pattern: the pattern.
+    mask: a `Mask`, or any mapping from kernel name to boolean array.
   """
   return [name for name, keep in mask.items() if not pattern.holds(keep)]
 
 
-def _blocks(scores, count, rng):
-  # By the mean, not the sum: a smaller last group is worth what its weights are.
+def _blocks(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+  # Ranked by the mean, not the sum, so that a smaller last group is judged by its weights and not by its size.
   groups = _grouped(scores.astype(np.float64), np.nan)
   means, widths = np.nanmean(groups, axis=1), np.count_nonzero(~np.isnan(groups), axis=1)
   order = np.lexsort((rng.permutation(len(means)), -means))
@@ -49,42 +49,42 @@ def _blocks(scores, count, rng):
   return _ungrouped(kept, scores.shape)
 
 
-def _whole_blocks(mask):
+def _whole_blocks(mask: np.ndarray) -> bool:
   groups = _grouped(mask.astype(np.float64), np.nan)
   return bool(np.all(np.nanmin(groups, axis=1) == np.nanmax(groups, axis=1)))
 
 
-def _two_of_four(scores, count, rng):
-  # The two best of each group go before all others, so that a layer that keeps more than half, which cannot have the
-  # pattern, can have it in a later round.
+def _two_of_four(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+  # The two best of each group come before all others. A layer that keeps more than half of its weights cannot have the
+  # pattern, but it can then have it in a later round.
   groups = _grouped(scores.astype(np.float64), -np.inf)
   order = np.lexsort((rng.random(groups.shape), -groups), axis=1)
-  first = np.zeros(groups.shape, dtype=bool)
-  np.put_along_axis(first, order[:, :2], True, axis=1)
-  first = _ungrouped(first, scores.shape)
-  room = np.count_nonzero(first)
+  best = np.zeros(groups.shape, dtype=bool)
+  np.put_along_axis(best, order[:, :2], True, axis=1)
+  first = _ungrouped(best, scores.shape)
+  room = int(np.count_nonzero(first))
   kept = np.zeros(scores.shape, dtype=bool)
-  kept[first] = selection.highest(scores[first], min(count, room), rng)
-  kept[~first] = selection.highest(scores[~first], max(count - room, 0), rng)
+  kept[first] = highest(scores[first], min(count, room), rng)
+  kept[~first] = highest(scores[~first], max(count - room, 0), rng)
   return kept
 
 
-def _at_most_two(mask):
+def _at_most_two(mask: np.ndarray) -> bool:
   return bool(np.all(_grouped(mask, False).sum(axis=1) <= 2))
 
 
-def _grouped(values, fill):
-  """Returns the groups of an array, [groups, 4], with `fill` where one is smaller."""
+def _grouped(values: np.ndarray, fill: float) -> np.ndarray:
+  """Returns the groups of an array, [groups, 4]; smaller ones are filled up with `fill`."""
   columns = np.moveaxis(values, -2, -1)
   padding = [(0, 0)] * (columns.ndim - 1) + [(0, -columns.shape[-1] % _GROUP)]
   return np.pad(columns, padding, constant_values=fill).reshape(-1, _GROUP)
 
 
-def _ungrouped(groups, shape):
+def _ungrouped(groups: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
   columns = groups.reshape(*shape[:-2], shape[-1], -1)[..., :shape[-2]]
   return np.moveaxis(columns, -1, -2)
 
 
-UNSTRUCTURED = Pattern(selection.highest, lambda mask: True)
+UNSTRUCTURED = Pattern(highest, lambda mask: True)
 BLOCKS_OF_FOUR = Pattern(_blocks, _whole_blocks)
 TWO_OF_FOUR = Pattern(_two_of_four, _at_most_two)

@@ -1,13 +1,18 @@
-"""Selection: the scores of a layer and the number of weights to keep, made into a mask with exactly that many."""
+"""Selection: which weights of a layer are kept, given their scores and how many to keep."""
 
 import operator
+from collections.abc import Callable, Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from tickets_tf.errors import TicketsError, UsageError
 
+# f(scores, count, rng) -> boolean array of the scores' shape: the kept weights of one layer.
+Select = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
-def check_scores(scores, names=None):
+
+def check_scores(scores: Iterable[npt.ArrayLike], names: Iterable[str] | None = None) -> list[np.ndarray]:
   """Checks that every score is a finite real number.
 
   Args:
@@ -15,31 +20,30 @@ def check_scores(scores, names=None):
     names: the layers' names for messages, or None for their numbers.
 
   Returns:
-    The scores as a list of NumPy arrays, not copied where they were NumPy arrays already.
+    The scores as NumPy arrays; those that are NumPy arrays already are not copied.
 
   Raises:
-    UsageError: where names and scores differ in number, or scores are no numbers.
-    TicketsError: where a score is NaN or infinite; names the first such layer.
+    UsageError: if names and scores differ in number, or scores are not real numbers.
+    TicketsError: if a score is NaN or infinite; names the first such layer.
   """
-  scores = [np.asarray(layer) for layer in scores]
-  names = _names(names, len(scores))
-  for name, layer in zip(names, scores):
+  arrays = [np.asarray(layer) for layer in scores]
+  for name, layer in zip(_names(names, len(arrays)), arrays, strict=True):
     if layer.dtype.kind not in 'biuf':
       raise UsageError(f'scores of {name}: expected real numbers, found dtype {layer.dtype}')
-    # The extremes inherit any NaN or infinity and need no second array of the layer's size.
+    # The extremes show any NaN or infinity, without a second array of the layer's size.
     if layer.size and not (np.isfinite(layer.min()) and np.isfinite(layer.max())):
       bad = layer.size - np.count_nonzero(np.isfinite(layer))
       raise TicketsError(f'scores of {name}: {bad} of {layer.size} are NaN or infinite')
-  return scores
+  return arrays
 
 
-def highest(scores, count, rng):
-  """Returns the mask of the highest scores of one layer; equal scores at the edge are drawn by lot.
+def highest(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+  """Returns the mask of the highest scores of one layer; ties at the threshold are broken at random.
 
   Args:
     scores: array of any shape, real dtype, finite.
     count: weights to keep, from 0 to the array's size.
-    rng: `numpy.random.Generator` that decides ties.
+    rng: decides ties.
 
   Returns:
     A boolean array of the scores' shape with exactly `count` entries true.
@@ -47,7 +51,7 @@ def highest(scores, count, rng):
   if count in (0, scores.size):
     return np.full(scores.shape, count > 0)
   threshold = np.partition(scores, scores.size - count, axis=None)[scores.size - count]
-  kept = scores > threshold
+  kept: np.ndarray = scores > threshold
   tied = scores == threshold
   # Shuffled booleans rather than random sort keys: one byte for each tied weight, and no second tie.
   drawn = np.zeros(np.count_nonzero(tied), dtype=bool)
@@ -58,50 +62,52 @@ def highest(scores, count, rng):
   return kept
 
 
-def select(scores, counts, rng, names=None, keep=highest):
-  """Keeps the highest scores of every layer, as far as a pattern allows; equal scores are drawn by lot.
+def select(scores: Iterable[npt.ArrayLike], counts: Iterable[int], rng: np.random.Generator,
+           names: Iterable[str] | None = None, keep: Select = highest) -> list[np.ndarray]:
+  """Keeps the highest scores of every layer, as far as a pattern allows; ties are broken at random.
 
   Args:
     scores: one array per layer, any shapes, real dtypes.
-    counts: weights to keep per layer, integers.
-    rng: `numpy.random.Generator` that decides ties.
+    counts: weights to keep per layer.
+    rng: decides ties.
     names: the layers' names for messages, or None for their numbers.
-    keep: function(scores, count, rng) -> mask of one layer, as `highest` or the `select` of a `Pattern`.
+    keep: what selects in one layer: `highest`, or the `select` of a `Pattern`.
 
   Returns:
-    One boolean array per layer, of the layer's shape, with exactly `counts[i]` entries true, or as many as the pattern
-    makes of them.
+    One boolean array per layer, of the layer's shape, with exactly `counts[i]` entries true, or as close to that as the
+    pattern comes.
 
   Raises:
-    UsageError: where scores, counts and names differ in number, a count is not in [0, layer size], or `keep` gives no
-      mask.
-    TicketsError: where a score is NaN or infinite; names the layer.
+    UsageError: if scores, counts and names differ in number, a count is not in [0, layer size], or `keep` does not
+      return a mask.
+    TicketsError: if a score is NaN or infinite; names the layer.
   """
-  scores = check_scores(scores, names)
-  names, counts = _names(names, len(scores)), list(counts)
-  if len(counts) != len(scores):
-    raise UsageError(f'{len(counts)} counts for the scores of {len(scores)} layers')
-  for name, layer, count in zip(names, scores, counts):
+  names = None if names is None else list(names)
+  arrays = check_scores(scores, names)
+  names, counts = _names(names, len(arrays)), list(counts)
+  if len(counts) != len(arrays):
+    raise UsageError(f'{len(counts)} counts for the scores of {len(arrays)} layers')
+  for name, layer, count in zip(names, arrays, counts, strict=True):
     if not is_count(count, layer.size):
       raise UsageError(f'count of {name}: {count!r}; expected an integer from 0 to {layer.size}')
-  kept = [np.asarray(keep(layer, int(count), rng)) for layer, count in zip(scores, counts)]
-  for name, layer, mask in zip(names, scores, kept):
+  kept = [np.asarray(keep(layer, int(count), rng)) for layer, count in zip(arrays, counts, strict=True)]
+  for name, layer, mask in zip(names, arrays, kept, strict=True):
     if mask.dtype != bool or mask.shape != layer.shape:
       raise UsageError(f'pattern of {name}: expected booleans of shape {layer.shape}, found {mask.dtype} of shape '
                        f'{mask.shape}')
   return kept
 
 
-def is_count(count, size):
+def is_count(count: object, size: int) -> bool:
   """Returns whether `count` is an integer, of Python or NumPy, from 0 to `size`."""
   try:
-    return 0 <= operator.index(count) <= size
+    return 0 <= operator.index(count) <= size  # type: ignore[arg-type]  # It refuses what is not an integer.
   except TypeError:
     return False
 
 
-def _names(names, number):
-  names = [f'layer {index + 1}' for index in range(number)] if names is None else list(names)
-  if len(names) != number:
-    raise UsageError(f'{len(names)} names for the scores of {number} layers')
-  return names
+def _names(names: Iterable[str] | None, number: int) -> list[str]:
+  found = [f'layer {index + 1}' for index in range(number)] if names is None else list(names)
+  if len(found) != number:
+    raise UsageError(f'{len(found)} names for the scores of {number} layers')
+  return found
