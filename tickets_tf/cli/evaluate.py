@@ -23,9 +23,9 @@ def main() -> bool:
   if not folder:
     raise UsageError('--run is needed: the folder of a finished run')
   with command.loading_tensorflow():
-    from tickets_tf.experiment import run as experiment
-  found, recorded = experiment.evaluate(folder)
-  agree = bool(abs(found - recorded) <= tolerance / 100)
+    from tickets_tf.experiment.evaluate import evaluate
+  found, recorded = evaluate(folder)
+  agree: bool = abs(found - recorded) <= tolerance / 100
   print('they agree' if agree else f'they differ by more than {tolerance:g} points')
   return agree
 

@@ -43,8 +43,8 @@ def main() -> bool:
   seeds = _seeds(values.seeds)
   ratios = tuple(parse_list('ratios', 'ratio', values.ratios))
   with command.loading_tensorflow():
+    import tickets_tf.experiment.train  # noqa: F401  # The runs need it; here its notes are dropped.
     from tickets_tf import report
-    from tickets_tf.experiment import run as _  # noqa: F401  # The checks train with it.
     from tickets_tf.experiment import sanity
   plan = sanity.Plan(base, tuple(values.pruners), ratios, tuple(values.checks), seeds, values.max_seeds, values.margin,
                      values.alpha, values.controls, values.budget_minutes, values.parallel)

@@ -46,8 +46,8 @@ def main() -> bool:
   lists = {field: parse_list(name, field, values[name].value) for name, field in _LISTS.items()}
   lists['pruner'] = [_ticket(name, lists['check']) for name in lists['pruner']]
   with command.loading_tensorflow():
+    import tickets_tf.experiment.train  # noqa: F401  # The runs need it; here its notes are dropped.
     from tickets_tf import report
-    from tickets_tf.experiment import run as _  # noqa: F401  # The sweep trains with it.
     from tickets_tf.experiment import sweep
   runs = sweep.grid(base, **{field: parts for field, parts in lists.items() if parts})
   outcome = sweep.run_all(runs, values.parallel, values.minutes, progress=base.progress)

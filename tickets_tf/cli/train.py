@@ -10,7 +10,7 @@ Every setting is a flag. --config reads a whole protocol, and flags behind it ch
 from tickets_tf.cli import command
 from tickets_tf.cli.flags import define_flags
 from tickets_tf.cli.flags import from_flags
-from tickets_tf.runs import settings
+from tickets_tf.runs.run import Run
 
 
 def main() -> None:
@@ -18,12 +18,11 @@ def main() -> None:
   chosen = from_flags()
   with command.loading_tensorflow():
     from tickets_tf import report
-    from tickets_tf.experiment import run as experiment
-  record = experiment.train(chosen)
+    from tickets_tf.experiment.train import train
+  record = train(chosen)
   print(report.layer_table(record))
   print(report.summary(record))
-  folder = settings.from_dict(record['settings']).folder()
-  print(f'ticket: {folder / "ticket"}')
+  print(f'ticket: {Run(record.settings).folder.saved_model}')
 
 
 def run() -> None:
