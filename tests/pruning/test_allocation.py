@@ -139,7 +139,7 @@ def golden_case(entry):
 
 
 def raw_weights(entry, kernels):
-  """Layer size times raw share of every layer but the classifier, written anew from the specification."""
+  """Layer size times raw share of every layer but the classifier, computed independently from the specification."""
   last = len(kernels)
   profile = {'smart': lambda l: (last - l + 1)**2 + (last - l + 1), 'linear_decay': lambda l: last - l + 1,
              'cubic': lambda l: (last - l + 1)**3, 'ascend': lambda l: l**2 + l, 'uniform': lambda l: 1}
@@ -200,9 +200,9 @@ def test_surplus_goes_to_the_following_layers_in_order():
   # is exactly 100, the second's 60.
   kernels = network(100, 100, 200, 200, classifier=False, residual=True)
   assert allocate(kernels, 0.6, 'smart') == [100, 60, 60, 20]
-  # Of 360 the shares are 150, 90, 90, 30: 50 go on, 10 to the second layer, 40 to the third, none to the fourth.
+  # Of 360 the shares are 150, 90, 90, 30: 50 are passed on, 10 to the second layer, 40 to the third, 0 to the fourth.
   assert allocate(kernels, 0.4, 'smart') == [100, 100, 130, 30]
-  # Of 480 they are 200, 120, 120, 40: 120 go on, 80 to the third, 40 to the fourth.
+  # Of 480 they are 200, 120, 120, 40: 120 are passed on, 80 to the third, 40 to the fourth.
   assert allocate(kernels, 0.2, 'smart') == [100, 100, 200, 80]
 
 

@@ -17,7 +17,7 @@ from tickets_tf import files
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning.kernels import Kernel
 
-Bits = npt.NDArray[np.bool_]
+Bits = npt.NDArray[np.bool_]  # The kept weights of one kernel.
 
 # Formats of PyTorch and others that are Python pickles inside.
 _PICKLES = ('.pt', '.pth', '.pkl', '.pickle', '.bin', '.ckpt', '.tar')
