@@ -10,7 +10,7 @@ import tickets_tf
 PACKAGE = pathlib.Path(tickets_tf.__file__).parent
 # A module imports only from the rows above its own, or from its own package.
 LAYERS = (
-    ('errors', 'seeds'),
+    ('errors', 'seeds', 'own_code'),
     ('files', 'registry', 'notes', 'environment'),
     ('exchange',),
     ('pruning',),
@@ -45,8 +45,8 @@ def imports(path):
     elif isinstance(node, ast.ImportFrom):
       names = [f'{node.module}.{alias.name}' for alias in node.names]
     for name in names:
-      parts = name.split('.')
-      yield (parts[1], None) if parts[0] == 'tickets_tf' else (None, parts[0])
+      package, _, rest = name.partition('.')
+      yield (rest.partition('.')[0] or None, None) if package == 'tickets_tf' else (None, package)
 
 
 @pytest.mark.parametrize('path', modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -10,6 +10,7 @@ from tests import weights_files
 import tickets_tf
 from tickets_tf.runs.run import Run
 from tickets_tf.runs import records
+from tickets_tf.experiment import ticket_stage
 from tickets_tf.experiment import train as experiment
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
@@ -134,7 +135,7 @@ def test_a_rule_that_looks_at_nothing_finds_the_same_ticket(tiny):
 def test_pre_training_on_random_labels_learns_nothing_of_the_true_ones(tiny):
   train(tiny(pruner='lr_rewinding', check='random_labels'))
   dense = records.read(Run(tiny(pruner='dense', trained_on='random_labels')).folder.path)
-  assert dense.settings['trained_on'] == 'random_labels' and dense.final_accuracy < 0.3
+  assert dense.settings.trained_on == 'random_labels' and dense.final_accuracy < 0.3
   assert equal(weights(tiny(pruner='lr_rewinding', check='random_labels'), 'start.weights.h5'),
                weights(tiny(pruner='dense', trained_on='random_labels')))
 
@@ -152,6 +153,58 @@ def test_checks_of_the_ticket_change_one_thing(check, tiny):
     assert equal(start, changed) == (check in ('rearrange', 'invert'))
     differ = {path for path, value in start.items() if not np.array_equal(value, changed[path])}
     assert len(differ) in (0, 10), 'kernels alone'
+
+
+def test_a_checked_ticket_starts_from_all_weights_that_the_original_starts_from(tiny):
+  # The scores of lottery tickets are those of trained weights, and the ticket starts from the initialisation.
+  original, checked = tiny(pruner='lottery'), tiny(pruner='lottery', check='invert')
+  train(checked)
+  assert equal(weights(original, 'start.weights.h5'), weights(checked, 'start.weights.h5'))
+  assert not equal(weights(original, 'start.weights.h5'), weights(tiny(pruner='dense')))
+  assert mask_of(original) != mask_of(checked)
+
+
+def test_the_scores_of_a_check_find_what_they_need_although_rounds_lie_between(tiny, tmp_path):
+  settings = dataclasses.replace(tiny(pruner='lottery', rounds=2, epochs=1), output_dir=str(tmp_path))
+  train(settings)
+  dense = Run(dataclasses.replace(settings, pruner='dense', rounds=0)).folder
+  dense.final.unlink()
+  record = train(dataclasses.replace(settings, check='invert'))
+  assert record.needed == (Run(settings).name, dense.path.name) and dense.final.exists()
+
+
+def test_random_labels_come_with_the_images_that_the_original_is_scored_by(tiny, monkeypatch):
+  seen, find = [], ticket_stage.tickets.find_ticket
+
+  def watched(model, rule, ratio, images, labels, *args, **kwargs):
+    seen.append((images, labels))
+    return find(model, rule, ratio, images, labels, *args, **kwargs)
+
+  monkeypatch.setattr(ticket_stage.tickets, 'find_ticket', watched)
+  for check in ('', 'random_labels'):
+    experiment.find(Run(tiny(pruner='snip', check=check, seed=11)), lambda line: None)
+  (images, labels), (images_of_checked, labels_of_checked) = seen
+  np.testing.assert_array_equal(images, images_of_checked)
+  assert np.bincount(labels, minlength=10).tolist() == [2] * 10, 'as many of each true class'
+  assert np.any(np.asarray(labels) != np.asarray(labels_of_checked))
+
+
+def test_the_best_epoch_is_chosen_on_held_out_images_if_there_are_any(tiny, monkeypatch):
+  judged_on, fit = [], experiment.training.train
+
+  def watched(model, mask, pipeline, judged, *args):
+    judged_on.append((judged, pipeline))
+    return fit(model, mask, pipeline, judged, *args)
+
+  monkeypatch.setattr(experiment.training, 'train', watched)
+  settings = tiny(pruner='random', validation_split=0.25, train_examples=0, epochs=1)
+  record = train(settings)
+  (judged, pipeline), = judged_on
+  assert record.best_on == 'validation' and len(judged) == record.dataset.validation
+  assert len(judged) not in (record.dataset.test, record.dataset.train)
+  held_out, trained_on = ({image.tobytes() for image in each.images} for each in (judged, pipeline.examples))
+  assert not held_out & trained_on
+  assert (record.best_accuracy * len(judged)) == pytest.approx(round(record.best_accuracy * len(judged)), abs=1e-2)
 
 
 def test_the_original_is_found_and_not_trained_for_its_checks(tiny):

@@ -1,0 +1,174 @@
+"""Runs of a user's own code are named by all of that code: changed code is never answered with the old result."""
+
+import dataclasses
+import sys
+
+import numpy as np
+import pytest
+
+import tickets_tf
+from tickets_tf import own_code
+from tickets_tf import registry
+from tickets_tf.pruning import rules
+from tickets_tf.runs.run import Run
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+  """An empty folder that modules are imported from; they are forgotten afterwards."""
+  monkeypatch.syspath_prepend(tmp_path)
+  before = set(sys.modules)
+  yield tmp_path
+  for name in set(sys.modules) - before:
+    if getattr(sys.modules[name], '__file__', None) and str(tmp_path) in str(sys.modules[name].__file__):
+      del sys.modules[name]
+
+
+@pytest.fixture
+def tables():
+  """All tables as they are, and again afterwards."""
+  every = [rules.RULES, registry.SCORES, registry.ALLOCATIONS, registry.MODELS, registry.CHECKS, registry.DATASETS]
+  kept = [(table, dict(table._entries), dict(table._registered_by)) for table in every]
+  yield
+  for table, entries, registered_by in kept:
+    table._entries, table._registered_by = entries, registered_by
+
+
+def write(path, text):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(text)
+
+
+@pytest.mark.parametrize('imports', [
+    'import helper', 'import helper as other', 'from helper import FILTERS', 'from helper import *',
+    'def late():\n  import helper', 'try:\n  import helper\nexcept ImportError:\n  pass', 'import middle',
+    'from package import inner', 'from package.inner import deep', 'import package.inner'])
+def test_every_form_of_import_counts(imports, folder):
+  write(folder / 'mine.py', f'{imports}\ndef score(): pass\n')
+  write(folder / 'middle.py', 'import helper\n')
+  write(folder / 'helper.py', 'FILTERS = 4\n')
+  write(folder / 'package/__init__.py', '')
+  write(folder / 'package/inner.py', 'from . import beside\nfrom .deeper import thing as deep\n')
+  write(folder / 'package/beside.py', 'from ..package import deeper\n')
+  write(folder / 'package/deeper.py', 'import helper\nthing = 3\n')
+  before = own_code.digest(['mine:score'])
+  write(folder / 'helper.py', 'FILTERS = 8\n')
+  assert own_code.digest(['mine:score']) != before
+  write(folder / 'helper.py', 'FILTERS = 4\n')
+  assert own_code.digest(['mine:score']) == before
+
+
+def test_installed_packages_and_this_one_do_not_count(folder):
+  write(folder / 'mine.py', 'import os\nimport numpy as np\nimport tickets_tf.scores\nfrom absl import flags\n')
+  names = set(own_code._files(['mine']))
+  assert names == {'mine'}
+
+
+def test_files_are_read_and_never_run(folder):
+  write(folder / 'mine.py', 'import package.other\nraise RuntimeError("this was run")\n')
+  write(folder / 'package/__init__.py', 'raise RuntimeError("this was run")\n')
+  write(folder / 'package/other.py', '')
+  assert set(own_code._files(['mine'])) == {'mine', 'package', 'package.other'}
+
+
+def test_names_and_places_of_files_do_not_count(folder, tmp_path_factory, monkeypatch):
+  write(folder / 'mine.py', 'X = 1\n')
+  write(folder / 'yours.py', 'X = 1\n')
+  assert own_code.digest(['mine:f']) == own_code.digest(['yours:f']) != b''
+
+
+def test_code_without_a_file_counts_by_what_it_does():
+  def defined(sign, factor=2):
+    space = {'__name__': 'nowhere_at_all'}
+    exec(f'FACTOR = {factor}\ndef helper(x): return {sign}x\ndef score(model): return FACTOR * helper(model)', space)
+    return own_code.digest([space['score']])
+
+  assert defined('') == defined('') != b''
+  assert defined('-') != defined('') and defined('', 3) != defined('')
+
+
+def test_built_in_entries_have_no_code_of_their_own():
+  for table in (rules.RULES, registry.SCORES, registry.ALLOCATIONS, registry.CHECKS, registry.DATASETS):
+    assert all(table.own_code(name) == [] for name in table.names())
+  assert registry.MODELS.own_code('resnet20') == []
+
+
+def test_a_network_that_imports_a_changed_helper_is_another_run(folder):
+  write(folder / 'mymodel.py', 'import helper\ndef net(input_shape, num_classes): pass\n')
+  write(folder / 'helper.py', 'FILTERS = 4\n')
+  settings = tickets_tf.Settings(model='mymodel:net')
+  before = Run(settings).name
+  write(folder / 'helper.py', 'FILTERS = 8\n')
+  assert Run(settings).name != before
+
+
+REGISTERED = """
+import numpy as np
+import tickets_tf
+
+@tickets_tf.register_score('planted')
+def planted(model, images, labels, rng):
+  return [{sign}np.abs(kernel.variable.numpy()) for kernel in tickets_tf.prunable_kernels(model)]
+
+tickets_tf.register_rule('planted_rule')(tickets_tf.Rule(score='planted', allocation='{allocation}'))
+"""
+
+
+def forget(name):
+  for table in (rules.RULES, registry.SCORES):
+    for each in (name, f'{name}_rule'):
+      table._entries.pop(each, None)
+      table._registered_by.pop(each, None)
+  sys.modules.pop('registering', None)
+
+
+def test_a_registered_score_that_was_changed_is_trained_again(folder, tables):
+  settings = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1, ratio=0.8,
+                                 progress=False, tensorboard=False, export=False, samples_per_class=2,
+                                 output_dir=str(folder / 'runs'))
+  masks = {}
+  for sign in ('', '-'):
+    forget('planted')
+    write(folder / 'registering.py', REGISTERED.format(sign=sign, allocation='erk'))
+    __import__('registering')
+    for pruner in ('planted', 'planted_rule'):
+      record = tickets_tf.train(dataclasses.replace(settings, pruner=pruner), say=lambda line: None)
+      masks[sign, pruner] = record.mask
+  assert len(set(masks.values())) == 4, 'two signs, two allocations'
+
+
+def test_a_registered_rule_whose_row_was_changed_is_another_run(folder, tables):
+  names = []
+  for allocation in ('erk', 'er'):
+    forget('planted')
+    write(folder / 'registering.py', REGISTERED.format(sign='', allocation=allocation))
+    __import__('registering')
+    names.append(Run(tickets_tf.Settings(pruner='planted_rule')).name)
+  assert len(set(names)) == 2
+
+
+def test_a_registered_score_is_a_rule_wherever_one_is_named(tables, small_model):
+  def scored(model, images, labels, rng):
+    return [np.arange(kernel.size, dtype=float).reshape(kernel.shape) for kernel in tickets_tf.prunable_kernels(model)]
+
+  tickets_tf.register_score('counted')(scored)
+  assert 'counted' in rules.RULES.names()
+  assert tickets_tf.Settings(pruner='counted').pruner == 'counted'
+  rule = Run(tickets_tf.Settings(pruner='counted')).rule
+  assert (rule.score, rule.allocation, rule.scored_at, rule.rewound_to) == ('counted', 'global', 'init', 'init')
+  ticket = tickets_tf.find_ticket(small_model, 'counted', 0.5)
+  assert ticket.mask.kept == ticket.mask.size - ticket.mask.size // 2 or ticket.mask.density == pytest.approx(0.5, 0.01)
+
+
+def test_an_entry_of_the_packages_own_table_is_a_rule_too(tables):
+  registry.SCORES._entries['one_file_and_one_line'] = 'tickets_tf.scores.magnitude:magnitude'
+  assert rules.resolve('one_file_and_one_line').score == 'one_file_and_one_line'
+  assert Run(tickets_tf.Settings(pruner='one_file_and_one_line')).rule.allocation == 'global'
+
+
+def test_a_network_of_ones_own_needs_no_width(folder):
+  write(folder / 'plain_net.py', 'def net(input_shape, num_classes): pass\ndef wide(input_shape, num_classes, width=3): pass\n')
+  assert Run(tickets_tf.Settings(model='plain_net:net')) == Run(tickets_tf.Settings(model='plain_net:net', width=0))
+  assert Run(tickets_tf.Settings(model='plain_net:wide')).settings.width == 16
+  with pytest.raises(tickets_tf.UsageError, match=r'--width=32: plain_net:net takes no width; leave the flag out'):
+    Run(tickets_tf.Settings(model='plain_net:net', width=32))
