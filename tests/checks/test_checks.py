@@ -68,12 +68,24 @@ def test_random_labels(examples):
   assert not np.array_equal(other.labels, changed.labels)
 
 
+@pytest.mark.parametrize('name', ['random_labels', 'random_pixels'])
+def test_random_labels_are_drawn_and_not_permuted(name, examples):
+  skewed = Examples(examples.images, np.repeat(np.arange(5, dtype=np.int32), [160, 10, 10, 10, 10]))
+  changed, proof = checks.change_data(name, registry.CHECKS.get(name), skewed, 5, seed=0)
+  # 40 each, with a standard deviation of 6.
+  counts = np.bincount(changed.labels, minlength=5)
+  assert counts.min() > 20 and counts.max() < 60
+  agreeing = np.mean(changed.labels == skewed.labels)
+  assert 0.1 < agreeing < 0.3 and proof['labels_agreeing'] == pytest.approx(agreeing, abs=1e-4)
+
+
 def test_random_pixels(examples):
   changed, proof = checks.change_data('random_pixels', registry.CHECKS.get('random_pixels'), examples, 5, seed=0)
   flat, before = (each.images.reshape(200, -1) for each in (changed, examples))
   np.testing.assert_array_equal(np.sort(flat, axis=1), np.sort(before, axis=1))
   assert proof['same_values_in_each_image'] and proof['pixels_changed'] > 0.98
   assert 0.1 < proof['labels_agreeing'] < 0.3
+  assert np.mean(changed.labels == examples.labels) == pytest.approx(proof['labels_agreeing'], abs=1e-4)
   # Different in each image, across channels: two equal images come out different.
   twins = Examples(np.repeat(examples.images[:1], 2, axis=0), examples.labels[:2])
   one, other = checks.change_data('random_pixels', registry.CHECKS.get('random_pixels'), twins, 5, seed=0)[0].images
@@ -107,7 +119,7 @@ def test_checks_of_the_ticket_keep_the_counts_and_what_came(name, original):
 def test_rearrange_moves_the_mask_alone(original):
   mask, weights, proof = checks.change_ticket('rearrange', registry.CHECKS.get('rearrange'), original, seed=0)
   assert weights is original.weights and mask != original.mask
-  moved = sum(np.count_nonzero(new & ~old) for new, old in zip(mask.arrays, original.mask.arrays))
+  moved = sum(np.count_nonzero(new & ~old) for new, old in zip(mask.arrays, original.mask.arrays, strict=True))
   assert proof['kept_elsewhere'] == pytest.approx(moved / original.mask.kept, abs=1e-4)
   assert proof['kept_elsewhere'] == pytest.approx(proof['expected_by_chance'], abs=0.12)
   assert proof['same_count_in_each_layer']
@@ -159,7 +171,7 @@ def test_reinitialise_takes_fresh_weights(original):
 def test_invert_keeps_the_lowest_scores(original):
   mask, weights, _ = checks.change_ticket('invert', registry.CHECKS.get('invert'), original, seed=0)
   assert weights is original.weights
-  for name, keep, score in zip(mask.names, mask.arrays, original.scores()):
+  for name, keep, score in zip(mask.names, mask.arrays, original.scores(), strict=True):
     if not keep.all():
       assert score[keep].max() < score[~keep].min(), name
 

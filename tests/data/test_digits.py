@@ -23,10 +23,10 @@ def test_facts():
 def test_the_split_is_of_the_real_images_and_stratified():
   dataset, real = load_dataset('digits'), datasets.load_digits()
   known = {np.round(image * 255 / 16).astype(np.uint8).tobytes(): label
-           for image, label in zip(real.images, real.target)}
+           for image, label in zip(real.images, real.target, strict=True)}
   seen = [[image.tobytes() for image in part.images] for part in (dataset.train, dataset.test)]
   assert len(known) == 1797 and set(seen[0]) | set(seen[1]) == set(known), 'every image once, in train or test'
-  for images, part in zip(seen, (dataset.train, dataset.test)):
+  for images, part in zip(seen, (dataset.train, dataset.test), strict=True):
     assert [known[image] for image in images] == part.labels.tolist()
   share = np.bincount(dataset.test.labels) / np.bincount(real.target)
   assert np.all(np.abs(share - 360 / 1797) < 1 / 170)

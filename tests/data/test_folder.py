@@ -14,7 +14,7 @@ from tickets_tf.errors import UsageError
 def tree(tmp_path, write_images):
   files = {f'{split}/{name}/{k}.{suffix}': (16, 16, 3)
            for split, count in (('train', 6), ('test', 3)) for name in ('dog', 'ant', 'cat')
-           for k, suffix in zip(range(count), ['png', 'jpg', 'jpeg'] * 2)}
+           for k, suffix in enumerate((['png', 'jpg', 'jpeg'] * 2)[:count])}
   return write_images(tmp_path / 'tree', files)
 
 
@@ -28,7 +28,7 @@ def test_facts(tree):
   for split, part in (('train', dataset.train), ('test', dataset.test)):
     paths = sorted((tree / split).glob('*/*'))
     assert part.labels.tolist() == [dataset.class_names.index(path.parent.name) for path in paths]
-    for path, image in zip(paths, part.images):
+    for path, image in zip(paths, part.images, strict=True):
       np.testing.assert_allclose(image.astype(int), np.asarray(Image.open(path)).astype(int),
                                  atol=0 if path.suffix == '.png' else 1)
   mean, std = images.pixel_statistics(dataset.train.images)

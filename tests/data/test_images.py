@@ -35,7 +35,7 @@ def test_gray_becomes_colour_and_colour_gray(tmp_path, write_images):
   paths = [str(path) for path in sorted(tmp_path.iterdir())]
   assert [images.shape_of(path)[2] for path in paths] == [3, 3, 3, 1, 1, 1]
   colour, gray = images.decode(paths, (4, 4, 3)), images.decode(paths, (4, 4, 1))
-  for path, as_colour, as_gray in zip(paths, colour, gray):
+  for path, as_colour, as_gray in zip(paths, colour, gray, strict=True):
     if pathlib.Path(path).name.startswith('gray'):
       assert np.array_equal(as_colour, np.repeat(as_gray, 3, axis=-1))
   original = np.asarray(Image.open(tmp_path / 'gray.png'))

@@ -33,7 +33,8 @@ def _collect(dataset):
 
 def _same(some, others):
   return len(some) == len(others) and all(
-      a.tobytes() == b.tobytes() for one, other in zip(some, others) for a, b in zip(one, other))
+      a.tobytes() == b.tobytes() for one, other in zip(some, others, strict=True)
+      for a, b in zip(one, other, strict=True))
 
 
 def test_every_example_at_most_once_an_epoch_and_another_order_each(examples):
@@ -58,7 +59,7 @@ def test_labels_stay_with_their_images(examples):
   for augmentation in ('none', 'crop_flip'):
     pipeline = _pipeline(data, augmentation=augmentation, crop_padding=0)
     for images, labels in _collect(pipeline.dataset(0, 9)):
-      for image, label in zip(_pixels(images), labels):
+      for image, label in zip(_pixels(images), labels, strict=True):
         matches = (data.images == image).all((1, 2, 3)) | (data.images[:, :, ::-1] == image).all((1, 2, 3))
         assert matches.sum() == 1 and data.labels[matches][0] == label
 
@@ -97,7 +98,8 @@ def test_shares_are_the_whole_batch(examples, augmentation, parts):
   whole = _collect(pipeline.dataset(2, 5))
   shares = _collect(pipeline.dataset(2, 5, parts=parts))
   assert len(shares) == 3 * parts
-  joined = [[np.concatenate(arrays) for arrays in zip(*shares[parts * k:parts * k + parts])] for k in range(3)]
+  joined = [[np.concatenate(arrays) for arrays in zip(*shares[parts * k:parts * k + parts], strict=True)]
+            for k in range(3)]
   assert _same(joined, whole)
   direct = [[array.numpy() for array in pipeline.batch(3, part, parts)] for part in range(parts)]
   assert _same(direct, shares[parts:2 * parts])
@@ -137,15 +139,16 @@ def test_augmentation_against_brute_force(examples, augmentation):
   crops = [dict((pixels, how) for how, pixels in _crops(image, 2)) for image in data.images]
   seen = []
   for step in range(120):
-    originals = _originals(data, plain.batch(step)[0])
+    originals, images = _originals(data, plain.batch(step)[0]), _pixels(augmented.batch(step)[0])
     # A KeyError here would be an image that is no crop of its own original.
-    seen.append([crops[k][image.tobytes()] for k, image in zip(originals, _pixels(augmented.batch(step)[0]))])
+    seen.append([crops[k][image.tobytes()] for k, image in zip(originals, images, strict=True)])
   flat = [how for batch in seen for how in batch]
-  rows, columns, flips = (np.array(values) for values in zip(*flat))
+  rows, columns, flips = (np.array(values) for values in zip(*flat, strict=True))
   for offsets in (rows, columns):
     counts = np.bincount(offsets, minlength=5)
     assert len(counts) == 5 and counts.min() > 0.14 * len(flat) and counts.max() < 0.26 * len(flat)
-  assert abs(np.corrcoef(rows, columns)[0, 1]) < 0.1 and len(set(zip(rows.tolist(), columns.tolist()))) == 25
+  assert abs(np.corrcoef(rows, columns)[0, 1]) < 0.1
+  assert len(set(zip(rows.tolist(), columns.tolist(), strict=True))) == 25
   if augmentation == 'crop':
     assert not flips.any()
   else:
@@ -161,6 +164,17 @@ def test_the_seed_decides_the_augmentation_too(examples, augmentation, padding):
   runs = [_collect(_pipeline(data, seed=seed, augmentation=augmentation, crop_padding=padding).dataset(0, 3))
           for seed in (0, 0, 1)]
   assert _same(runs[0], runs[1]) and not _same(runs[0], runs[2])
+
+
+def test_crop_and_flip_are_drawn_from_streams_of_their_own(examples, monkeypatch):
+  # Offsets have an odd number of values and flips have two, so the remainders of one stream would look independent.
+  # Drawn from the same large range, the numbers of one stream are the same.
+  uniform = tf.random.stateless_uniform
+  monkeypatch.setattr(tf.random, 'stateless_uniform',
+                      lambda *arguments, maxval, **named: uniform(*arguments, maxval=2**31 - 1, **named))
+  drawn = _pipeline(examples(30), batch_size=30, augmentation='crop_flip').draw(0)
+  offsets, flips = (set(drawn[name].numpy().ravel().tolist()) for name in ('offset', 'flip'))
+  assert len(offsets) == 60 and len(flips) == 30 and not offsets & flips
 
 
 def test_small_images_are_flipped_without_a_crop(examples):

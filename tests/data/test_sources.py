@@ -69,7 +69,7 @@ def test_a_loader_of_ones_own(monkeypatch, tmp_path):
 
 
 def test_unknown_name():
-  with pytest.raises(UsageError, match="unknown data set 'digit'.*did you mean 'digits'"):
+  with pytest.raises(UsageError, match=r"unknown data set 'digit'.*did you mean 'digits'"):
     load_dataset('digit')
 
 

@@ -45,7 +45,7 @@ def test_draw_is_of_the_class_without_replacement_and_extends_smaller_draws():
   labels = np.random.default_rng(1).integers(0, 3, 100)
   few = subsets.draw(labels, [5, 0, 4], np.random.default_rng(2))
   many = subsets.draw(labels, [9, 3, 8], np.random.default_rng(2))
-  for label, (small, large) in enumerate(zip(few, many)):
+  for label, (small, large) in enumerate(zip(few, many, strict=True)):
     assert len(set(large)) == len(large) and np.all(labels[large] == label)
     assert large[:len(small)].tolist() == small.tolist()
   assert [len(part) for part in many] == [9, 3, 8]

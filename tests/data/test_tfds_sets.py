@@ -61,7 +61,7 @@ def test_prepared_data_need_no_network(monkeypatch, tmp_path, no_network):
     load_dataset('cifar10', data_dir)
 
   dataset = load_dataset('cifar10', data_dir)
-  known = {image.tobytes(): label for image, label in zip(images, labels)}
+  known = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
   assert dataset.class_names == tuple(names)
   assert len(dataset.train) == 25 and len(dataset.test) == 5
   for part in (dataset.train, dataset.test):
@@ -72,12 +72,13 @@ def test_prepared_data_need_no_network(monkeypatch, tmp_path, no_network):
 
   record = next((tmp_path / 'tfds' / 'cifar10').rglob('*train*.tfrecord*'))
   record.write_bytes(record.read_bytes()[:-50])
-  with pytest.raises(TicketsError, match="'cifar10': the prepared data cannot be read .*; delete .*tfds/cifar10"):
+  with pytest.raises(TicketsError, match=r"'cifar10': the prepared data cannot be read .*; delete .*tfds/cifar10"):
     load_dataset('cifar10', data_dir)
 
 
 def test_no_network(tmp_path, no_network):
-  with pytest.raises(UsageError, match="'cifar10': not prepared under --data_dir=.*empty, .*no connection to") as error:
+  message = r"'cifar10': not prepared under --data_dir=.*empty, .*no connection to"
+  with pytest.raises(UsageError, match=message) as error:
     load_dataset('cifar10', str(tmp_path / 'empty'))
   assert '\n' not in str(error.value) and '--dataset=folder' in str(error.value)
   assert not (tmp_path / 'empty').exists(), 'nothing may be left behind'

@@ -79,5 +79,5 @@ def test_no_data_dir():
 
 def test_missing_test_image_is_named(tree):
   (tree / 'val/images/val_3.JPEG').unlink()
-  with pytest.raises(TicketsError, match='val_3.JPEG: No such file'):
+  with pytest.raises(TicketsError, match=r'val_3\.JPEG: No such file'):
     load_dataset('tiny_imagenet', str(tree))

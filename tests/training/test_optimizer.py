@@ -30,7 +30,7 @@ def test_weight_decay_falls_on_every_trainable_parameter(small_model, small_batc
   before = [weight.numpy() for weight in small_model.trainable_weights]
   small_model.train_on_batch(*small_batch)
   kinds = set()
-  for weight, old in zip(small_model.trainable_weights, before):
+  for weight, old in zip(small_model.trainable_weights, before, strict=True):
     np.testing.assert_allclose(weight.numpy(), 0.95 * old, rtol=1e-5, atol=1e-7)
     kinds.add(weight.name.rpartition('/')[2].partition(':')[0])
   assert kinds == {'kernel', 'gamma', 'beta', 'bias'}

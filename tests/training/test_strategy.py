@@ -81,5 +81,5 @@ def test_what_xla_cannot_compile_for_a_gpu_is_refused(monkeypatch):
   monkeypatch.setattr(strategy.tf.config, 'list_physical_devices', lambda kind: ['GPU:0'])
   training.check_jit(vgg, deterministic=False)
   training.check_jit(resnet, deterministic=True)
-  with pytest.raises(UsageError, match='--jit: on GPUs .* expected --nojit, or --nodeterministic'):
+  with pytest.raises(UsageError, match=r'--jit: on GPUs .* expected --nojit, or --nodeterministic'):
     training.check_jit(vgg, deterministic=True)
