@@ -1,19 +1,25 @@
 """Gradients and Hessian-vector products of the loss over a scoring batch, a chunk of it in memory at a time.
 
-Everything runs eagerly. A score is computed once a run, so its first call counts, and to trace and optimise the graph
-of a second derivative takes longer than to compute it. For the same reason a Hessian-vector product is the gradient of
-a gradient: forward over reverse (`tf.autodiff.ForwardAccumulator`) costs the same later and more the first time.
+Everything runs eagerly. A run computes a score once, so the first call matters, and tracing and optimising the graph of
+a second derivative takes longer than computing it. For the same reason a Hessian-vector product is the gradient of a
+gradient: forward over reverse (`tf.autodiff.ForwardAccumulator`) takes longer in the first call and as long in others.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 import functools
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
+import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 
+# (images, labels, share of the batch).
+Piece = tuple[np.ndarray, np.ndarray, float]
 
-def checked_batch(images, labels):
+
+def checked_batch(images: npt.ArrayLike | None, labels: npt.ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
   """Checks a scoring batch.
 
   Args:
@@ -21,10 +27,10 @@ def checked_batch(images, labels):
     labels: integers [N].
 
   Returns:
-    (images float32, labels int64), NumPy arrays that share the memory of what came where they can.
+    (images float32, labels int64), NumPy arrays; they share the memory of the arguments if these have the dtypes.
 
   Raises:
-    UsageError: where either is missing or they do not belong together.
+    UsageError: if either is missing or they do not belong together.
   """
   if images is None or labels is None:
     raise UsageError('this score looks at data: expected images and labels, found '
@@ -38,8 +44,8 @@ def checked_batch(images, labels):
   return images.astype(np.float32, copy=False), labels.astype(np.int64, copy=False)
 
 
-def chunks(images, labels, size):
-  """Cuts a batch into the fewest parts of at most `size` images, as equal as can be: of one or two sizes.
+def chunks(images: np.ndarray, labels: np.ndarray, size: int) -> list[Piece]:
+  """Cuts a batch into the fewest parts of at most `size` images; their sizes differ by one at most.
 
   Args:
     images: array [N, ...].
@@ -47,70 +53,73 @@ def chunks(images, labels, size):
     size: most images in a part, at least 1.
 
   Returns:
-    A list of (images, labels, share of the batch); the arrays are views.
+    The pieces in order; the arrays are views.
 
   Raises:
-    UsageError: where the size is below 1.
+    UsageError: if the size is below 1.
   """
   if size < 1:
     raise UsageError(f'chunk {size!r}: expected at least 1 image')
   parts = -(-len(images) // size)
-  return [(some, their, len(some) / len(images))
-          for some, their in zip(np.array_split(images, parts), np.array_split(labels, parts))]
+  pairs = zip(np.array_split(images, parts), np.array_split(labels, parts), strict=True)
+  return [(some, their, len(some) / len(images)) for some, their in pairs]
 
 
-def gradient(model, variables, pieces, temperature=1.0):
+def gradient(model: keras.Model, variables: Sequence[tf.Variable], pieces: Iterable[Piece],
+             temperature: float = 1.0) -> list[tf.Tensor]:
   """Computes the sum of share * gradient of the mean cross-entropy over pieces of the batch.
 
   Args:
     model: network to logits, called in inference mode.
-    variables: list of variables or tensors to differentiate by.
-    pieces: list of (images, labels, share), as `chunks` gives.
+    variables: variables or tensors to differentiate by.
+    pieces: the batch, as `chunks` returns it.
     temperature: what the logits are divided by.
 
   Returns:
-    A list of tensors of the variables' shapes; zeros where the loss does not depend on a variable.
+    Tensors of the variables' shapes; zeros if the loss does not depend on a variable.
   """
   return _sum((share, _gradient(model, variables, images, labels, temperature)) for images, labels, share in pieces)
 
 
-def hessian_vector_product(model, variables, pieces, vectors, temperature=1.0):
-  """Computes the sum of share * H v over pieces of the batch, H being the Hessian of the mean cross-entropy.
+def hessian_vector_product(model: keras.Model, variables: Sequence[tf.Variable], pieces: Iterable[Piece],
+                           vectors: Sequence[tf.Tensor], temperature: float = 1.0) -> list[tf.Tensor]:
+  """Computes the sum of share * H v over pieces of the batch; H is the Hessian of the mean cross-entropy.
 
   H is never formed: H v is the gradient of <gradient, v> (Pearlmutter 1994).
 
   Args:
     model: network to logits, called in inference mode.
-    variables: list of variables to differentiate by.
-    pieces: list of (images, labels, share), as `chunks` gives.
-    vectors: v, a list of tensors of the variables' shapes.
+    variables: variables to differentiate by.
+    pieces: the batch, as `chunks` returns it.
+    vectors: v, tensors of the variables' shapes.
     temperature: what the logits are divided by.
 
   Returns:
-    A list of tensors of the variables' shapes.
+    Tensors of the variables' shapes.
   """
   return _sum((share, _recorded(model, variables, images, labels, temperature)[1](vectors))
               for images, labels, share in pieces)
 
 
-def hessian_gradient_product(model, variables, pieces, temperature=1.0):
-  """Computes `hessian_vector_product` for v = `gradient`, with all pieces in memory: they go forward once."""
-  shares = [share for *_, share in pieces]
-  gradients, products = zip(*(_recorded(model, variables, images, labels, temperature)
-                              for images, labels, _ in pieces))
-  vectors = _sum(zip(shares, gradients))
-  return _sum((share, product(vectors)) for share, product in zip(shares, products))
+def hessian_gradient_product(model: keras.Model, variables: Sequence[tf.Variable], pieces: Sequence[Piece],
+                             temperature: float = 1.0) -> list[tf.Tensor]:
+  """Computes `hessian_vector_product` for v = `gradient`; all pieces stay in memory and run forward only once."""
+  recorded = [(share, *_recorded(model, variables, images, labels, temperature)) for images, labels, share in pieces]
+  vectors = _sum((share, gradients) for share, gradients, _ in recorded)
+  return _sum((share, product(vectors)) for share, _, product in recorded)
 
 
-def _recorded(model, variables, images, labels, temperature):
-  # The gradient of one piece, and the function v -> H v, which holds all that it was computed from.
+def _recorded(model: keras.Model, variables: Sequence[tf.Variable], images: np.ndarray, labels: np.ndarray,
+              temperature: float) -> tuple[list[tf.Tensor], Callable[[Sequence[tf.Tensor]], list[tf.Tensor]]]:
+  # The gradient of one piece, and the function v -> H v; it holds the tape and with it all activations.
   with tf.GradientTape(watch_accessed_variables=False) as tape:
     tape.watch(variables)
     gradients = _gradient(model, variables, images, labels, temperature)
   return gradients, lambda vectors: tape.gradient(gradients, variables, vectors, tf.UnconnectedGradients.ZERO)
 
 
-def _gradient(model, variables, images, labels, temperature):
+def _gradient(model: keras.Model, variables: Sequence[tf.Variable], images: np.ndarray, labels: np.ndarray,
+              temperature: float) -> list[tf.Tensor]:
   with tf.GradientTape(watch_accessed_variables=False) as tape:
     tape.watch(variables)
     logits = model(tf.constant(images), training=False)
@@ -118,13 +127,14 @@ def _gradient(model, variables, images, labels, temperature):
       raise UsageError(f'labels: found {labels.max()}; model {model.name!r} has {logits.shape[-1]} outputs')
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(logits, tf.float32) / temperature)
     loss = tf.reduce_mean(losses)
-  return tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+  gradients: list[tf.Tensor] = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+  return gradients
 
 
-def add_up(parts):
+def add_up(parts: Iterable[list[tf.Tensor]]) -> list[tf.Tensor]:
   """Returns the sum of lists of tensors or arrays, element by element; at least one list."""
-  return functools.reduce(lambda total, part: [one + other for one, other in zip(total, part)], parts)
+  return functools.reduce(lambda total, part: [one + other for one, other in zip(total, part, strict=True)], parts)
 
 
-def _sum(parts):
+def _sum(parts: Iterable[tuple[float, Sequence[tf.Tensor]]]) -> list[tf.Tensor]:
   return add_up([share * each for each in part] for share, part in parts)

@@ -1,11 +1,14 @@
-"""Magnitude: a weight matters as much as it is large."""
+"""Magnitude: the larger a weight, the more it matters."""
 
 import numpy as np
+import numpy.typing as npt
+import tf_keras as keras
 
 from tickets_tf.models import prunable_kernels
 
 
-def magnitude(model, images, labels, rng):
+def magnitude(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayLike | None,
+              rng: np.random.Generator) -> list[np.ndarray]:
   """Returns |theta|, float32, one array per kernel (Han et al. 2015)."""
   del images, labels, rng
   return [np.abs(kernel.variable.numpy()) for kernel in prunable_kernels(model)]

@@ -1,27 +1,34 @@
-"""How a live network computes while it is scored. Every mode is a context manager that puts all back at its end."""
+"""How a live network computes while it is scored. Every mode is a context manager that undoes its changes."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import functools
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning.kernels import Kernel
+from tickets_tf.pruning.mask import Mask
 from tickets_tf.scores import batch_norm
 
+# (object, attribute, value that it has for a while).
+Replacement = tuple[object, str, Any]
 _ABSENT = object()
 
 
 @contextlib.contextmanager
-def replaced(attributes):
+def replaced(attributes: Sequence[Replacement]) -> Iterator[None]:
   """Gives attributes of live objects other values.
 
-  Graphs that a model has of parts of itself do not know the new values, and such as it would make now would keep them:
-  every `tf.function` runs eagerly meanwhile.
+  Existing `tf.function` graphs would ignore the new values, and new ones would keep them, so everything runs eagerly
+  here.
 
   Args:
-    attributes: list of (object, attribute, value). They are set past Keras' own `__setattr__`, which would start or
-      stop tracking them; what hung on the class shows again at the end.
+    attributes: the objects, attributes and values. Keras' own `__setattr__` is bypassed, because it would start or stop
+      tracking the values. At the end, an attribute that only the class had is removed from the object.
   """
   if not attributes:
     yield
@@ -42,24 +49,19 @@ def replaced(attributes):
         vars(owner)[name] = value
 
 
-def layers_of(model):
+def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
   """Returns the model and all layers in it, at any depth, each once."""
   return list({id(layer): layer for layer in model._flatten_layers()}.values())  # pylint: disable=protected-access
 
 
-def precision(layers, dtype):
-  """Lets layers compute in another dtype; variables that are made for one dtype alone stay as they are.
-
-  Args:
-    layers: list of layers.
-    dtype: name of a floating dtype.
-  """
+def precision(layers: Sequence[keras.layers.Layer], dtype: str) -> contextlib.AbstractContextManager[None]:
+  """Lets layers compute in another floating dtype; variables that do not cast themselves keep their dtype."""
   policy = keras.mixed_precision.Policy(dtype)
 
-  def conform(tensor, ref_input):
+  # A functional model casts its arguments to the dtype that its inputs were declared with, also within another model.
+  def conform(tensor: tf.Tensor, ref_input: tf.Tensor) -> tf.Tensor:
     return tf.cast(tensor, dtype) if ref_input.dtype.is_floating else tensor
 
-  # A functional model in another one casts what it is given to the dtype that its inputs were declared with.
   return replaced([(layer, '_dtype_policy', policy) for layer in layers]
                   + [(layer, '_compute_dtype_object', tf.as_dtype(dtype)) for layer in layers]
                   + [(layer, '_conform_to_reference_input', conform) for layer in layers
@@ -67,11 +69,11 @@ def precision(layers, dtype):
 
 
 @contextlib.contextmanager
-def full_precision(model):
-  """Lets layers that compute in 16 bits compute in float32, and devices in all bits of it.
+def full_precision(model: keras.Model) -> Iterator[None]:
+  """Lets layers that compute in 16 bits compute in float32, and turns TensorFloat-32 off.
 
-  Gradients of a mean loss divided by GraSP's temperature are below what float16 can hold, and TensorFloat-32 leaves
-  three digits.
+  Gradients of a mean loss divided by GraSP's temperature are too small for float16, and TensorFloat-32 keeps only three
+  digits.
   """
   tensor_float = tf.config.experimental.tensor_float_32_execution_enabled()
   narrow = [layer for layer in layers_of(model) if layer.compute_dtype in ('float16', 'bfloat16')]
@@ -83,24 +85,25 @@ def full_precision(model):
     tf.config.experimental.enable_tensor_float_32_execution(tensor_float)
 
 
-def masked(model, kernels, mask, regrow=False):
+def masked(model: keras.Model, kernels: Sequence[Kernel], mask: Mask,
+           regrow: bool = False) -> contextlib.AbstractContextManager[None]:
   """Makes a network compute without the weights that a mask removes, whatever its variables hold.
 
   Args:
     model: the network.
-    kernels: list of `Kernel` of the network.
-    mask: the `Mask`.
+    kernels: the kernels of the network.
+    mask: their mask.
     regrow: whether gradients by removed weights are those of the masked network (de Jorge et al. 2021, FORCE) rather
       than zero.
   """
   keeps = {id(kernel.variable): mask[kernel.name] for kernel in kernels}
 
-  def calling(layer, own):
+  def calling(layer: keras.layers.Layer, own: Mapping[str, np.ndarray]) -> Replacement:
     call = layer.call
 
     @functools.wraps(call)
-    def masked_call(*args, **kwargs):
-      # Read at the time of the call: a score may have put other values there.
+    def masked_call(*args: Any, **kwargs: Any) -> Any:
+      # The values are read at the time of the call: a score may have replaced them.
       with replaced([(layer, name, _without(vars(layer)[name], keep, regrow)) for name, keep in own.items()]):
         return call(*args, **kwargs)
 
@@ -111,26 +114,26 @@ def masked(model, kernels, mask, regrow=False):
   return replaced([calling(layer, own) for layer, own in owners if own])
 
 
-def _without(weights, keep, regrow):
+def _without(weights: Any, keep: np.ndarray, regrow: bool) -> tf.Tensor:
   weights = tf.convert_to_tensor(weights)
   kept = tf.where(keep, weights, tf.zeros_like(weights))
   return weights + tf.stop_gradient(kept - weights) if regrow else kept
 
 
-def batch_statistics(model):
-  """Puts batch norm into training mode and leaves everything else in inference mode; the caller passes
-  `training=False`.
+def batch_statistics(model: keras.Model) -> contextlib.AbstractContextManager[None]:
+  """Puts batch norm into training mode and leaves everything else in inference mode.
 
-  So dropout and augmentation layers take no part in a score, and draw nothing from the global random state. As Keras
-  has it, layers that are not trainable keep to inference mode. Moving statistics stay.
+  The caller passes `training=False`, so that dropout and augmentation layers take no part in a score and draw nothing
+  from the global random state. As in Keras, a layer that is not trainable stays in inference mode. Moving statistics do
+  not change.
 
   Raises:
-    UsageError: at the end, where the network has batch norm and none was reached.
+    UsageError: at the end, if the network has batch norm but none of it was reached.
   """
   return _batch_norms_call(model, [layer for layer in _batch_norms(model) if layer.trainable], batch_norm.normalise)
 
 
-def moving_statistics(model):
+def moving_statistics(model: keras.Model) -> contextlib.AbstractContextManager[None]:
   """Puts batch norm into inference mode, whose gradient is then deterministic on every device.
 
   Raises:
@@ -139,8 +142,8 @@ def moving_statistics(model):
   return _batch_norms_call(model, _batch_norms(model), batch_norm.rescale)
 
 
-def no_batch_norm(model):
-  """Makes batch norm the identity: exactly, where unit statistics would leave a factor of 1 / sqrt(1 + epsilon).
+def no_batch_norm(model: keras.Model) -> contextlib.AbstractContextManager[None]:
+  """Makes batch norm exactly the identity; unit statistics would leave a factor of 1 / sqrt(1 + epsilon).
 
   Raises:
     UsageError: as `batch_statistics`.
@@ -149,12 +152,13 @@ def no_batch_norm(model):
 
 
 @contextlib.contextmanager
-def _batch_norms_call(model, layers, function):
+def _batch_norms_call(model: keras.Model, layers: Sequence[keras.layers.BatchNormalization],
+                      function: Callable[[keras.layers.BatchNormalization, tf.Tensor], tf.Tensor]) -> Iterator[None]:
   reached = []
 
-  def calling(layer):
+  def calling(layer: keras.layers.BatchNormalization) -> Callable[..., tf.Tensor]:
     @functools.wraps(layer.call)
-    def call(inputs, *args, **kwargs):
+    def call(inputs: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
       del args, kwargs
       reached.append(layer)
       return function(layer, inputs)
@@ -164,9 +168,9 @@ def _batch_norms_call(model, layers, function):
   with replaced([(layer, 'call', calling(layer)) for layer in layers]):
     yield
   if layers and not reached:
-    raise UsageError(f'model {model.name!r}: {layers[0].name} was not reached when the model was called; what '
-                     'keras.models.load_model made a graph of cannot be scored: build the model from its code')
+    raise UsageError(f'model {model.name!r}: {layers[0].name} was not reached when the model was called. A model '
+                     'that keras.models.load_model read as a graph cannot be scored: build it from its code')
 
 
-def _batch_norms(model):
+def _batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
   return [layer for layer in layers_of(model) if isinstance(layer, keras.layers.BatchNormalization)]

@@ -1,6 +1,8 @@
-"""SNIP: a weight matters as much as the loss would react to its removal."""
+"""SNIP: a weight matters as much as the loss reacts to its removal."""
 
 import numpy as np
+import numpy.typing as npt
+import tf_keras as keras
 
 from tickets_tf.models import prunable_kernels
 from tickets_tf.scores import modes
@@ -9,29 +11,30 @@ from tickets_tf.scores.gradients import chunks
 from tickets_tf.scores.gradients import gradient
 
 
-def snip(model, images, labels, rng, chunk=100):
+def snip(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayLike | None, rng: np.random.Generator,
+         chunk: int = 100) -> list[np.ndarray]:
   """Scores by connection sensitivity, |theta * dL/dtheta| (Lee et al. 2019, equation 5, not normalised).
 
-  L is the mean cross-entropy with batch norm in training mode. Batch norm takes its statistics from one chunk, so that
-  `chunk` is part of the definition wherever the network has batch norm and the batch is larger; L is then the mean
-  over all images, each normalised with its chunk. The 10 x 10 images that the paper scores CIFAR-10 with are one chunk.
+  L is the mean cross-entropy with batch norm in training mode. Batch norm takes its statistics from one chunk, so
+  `chunk` is part of the definition if the network has batch norm and the batch is larger; L is then the mean over all
+  images, each normalised with its chunk. The paper scores CIFAR-10 with 10 x 10 images, which are one chunk.
 
   Args:
     model: a built `tf_keras` model to logits.
     images: float32 [N, ...], normalised.
     labels: int [N].
     rng: not used.
-    chunk: most images in memory at a time; the batch is cut into the fewest parts, as equal as can be.
+    chunk: most images in memory at a time, see `gradients.chunks`.
 
   Returns:
-    A list of float32 arrays, one per kernel.
+    One float32 array per kernel.
 
   Raises:
-    UsageError: where images or labels are missing or do not fit.
+    UsageError: if images or labels are missing or do not fit.
   """
   del rng
   variables = [kernel.variable for kernel in prunable_kernels(model)]
   pieces = chunks(*checked_batch(images, labels), chunk)
   with modes.batch_statistics(model):
     gradients = gradient(model, variables, pieces)
-  return [np.abs(variable.numpy() * each.numpy()) for variable, each in zip(variables, gradients)]
+  return [np.abs(variable.numpy() * each.numpy()) for variable, each in zip(variables, gradients, strict=True)]

@@ -1,4 +1,6 @@
-"""The pruning schedule of a ticket: its mask is found once and stays."""
+"""The pruning schedule of a ticket: its mask never changes."""
+
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
@@ -6,29 +8,31 @@ import tf_keras as keras
 
 
 @keras.utils.register_keras_serializable('tickets_tf')
-class TicketSchedule(tfmot.sparsity.keras.PruningSchedule):
+class TicketSchedule(tfmot.sparsity.keras.PruningSchedule):  # type: ignore[misc]
   """Tells tfmot never to choose a mask of its own.
 
   Args:
-    sparsity: removed share of the layer's weights, in [0, 1]; what tfmot's tools are told.
+    sparsity: removed share of the layer's weights, in [0, 1], which tfmot's tools report.
 
   Raises:
-    ValueError: where the sparsity is not in [0, 1].
+    ValueError: if the sparsity is not in [0, 1].
   """
 
-  def __init__(self, sparsity=0.0):
+  def __init__(self, sparsity: float = 0.0) -> None:
     if not 0 <= sparsity <= 1:
       raise ValueError(f'sparsity {sparsity}: expected a number from 0 to 1')
     self.sparsity = float(sparsity)
 
-  def __call__(self, step):
-    """Returns (whether to update the mask, sparsity): never, and that of the ticket."""
+  def __call__(self, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns (whether to update the mask, sparsity): always False, and the ticket's."""
     del step
     return tf.constant(False), tf.constant(self.sparsity, tf.float32)
 
-  def get_config(self):
+  def get_config(self) -> dict[str, Any]:
+    """Returns what Keras saves of the schedule."""
     return {'class_name': 'tickets_tf>TicketSchedule', 'config': {'sparsity': self.sparsity}}
 
   @classmethod
-  def from_config(cls, config):
+  def from_config(cls, config: dict[str, Any]) -> 'TicketSchedule':
+    """Returns the schedule of the inner `'config'` of what `get_config` returned."""
     return cls(**config)
