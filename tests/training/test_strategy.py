@@ -83,3 +83,18 @@ def test_what_xla_cannot_compile_for_a_gpu_is_refused(monkeypatch):
   training.check_jit(resnet, deterministic=True)
   with pytest.raises(UsageError, match=r'--jit: on GPUs .* expected --nojit, or --nodeterministic'):
     training.check_jit(vgg, deterministic=True)
+
+
+def test_a_gpu_is_divided_into_parts_of_its_memory(monkeypatch):
+  divided = []
+  monkeypatch.setattr(tf.config, 'set_logical_device_configuration', lambda device, parts: divided.append(parts))
+  monkeypatch.setattr(strategy, '_least_memory', lambda: 80_000)
+  strategy._divide(['gpu0'], 2, 'GPU')
+  assert [part.memory_limit for part in divided.pop()] == [39_400] * 2
+  strategy._divide(['gpu0', 'gpu1'], 4, 'GPU')
+  assert [part.memory_limit for part in divided.pop()] == [80_000 // 3 - 600] * 3, 'the second GPU stays whole'
+  strategy._divide(['cpu'], 2, 'CPU')
+  assert [part.memory_limit for part in divided.pop()] == [None] * 2
+  monkeypatch.setattr(strategy, '_least_memory', lambda: None)
+  with pytest.raises(UsageError, match='--replicas=2: a GPU can be divided only if nvidia-smi tells its memory'):
+    strategy._divide(['gpu0'], 2, 'GPU')

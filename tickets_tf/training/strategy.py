@@ -119,11 +119,22 @@ def _mirrored(kind: str, replicas: int) -> tf.distribute.Strategy:
 def _mirror(kind: str, replicas: int) -> tf.distribute.Strategy:
   # One strategy for all runs of a process. A second one would number its collective operations from the start again,
   # and TensorFlow would mistake them for those of the first, whose shapes may differ.
-  return tf.distribute.MirroredStrategy([f'/{kind}:{index}' for index in range(replicas)])
+  # NCCL refuses two parts of one GPU.
+  is_divided = kind == 'GPU' and replicas > len(tf.config.list_physical_devices(kind))
+  return tf.distribute.MirroredStrategy([f'/{kind}:{index}' for index in range(replicas)],
+                                        tf.distribute.ReductionToOneDevice() if is_divided else None)
 
 
 def _divide(physical: Sequence[tf.config.PhysicalDevice], replicas: int, kind: str) -> None:
-  extra = [tf.config.LogicalDeviceConfiguration()] * (replicas - len(physical) + 1)
+  parts = replicas - len(physical) + 1
+  limit = None
+  if kind == 'GPU':
+    total = _least_memory()
+    if total is None:
+      raise UsageError(f'--replicas={replicas}: a GPU can be divided only if nvidia-smi tells its memory; expected at '
+                       f'most {len(physical)}')
+    limit = total // parts - _OUTSIDE
+  extra = [tf.config.LogicalDeviceConfiguration(memory_limit=limit)] * parts
   try:
     tf.config.set_logical_device_configuration(physical[0], extra)
   except RuntimeError as error:  # The devices are already in use, perhaps divided.
