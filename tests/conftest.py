@@ -1,12 +1,21 @@
-"""What all tests share: two logical CPUs, so that MirroredStrategy can be tested on any machine."""
+"""What all tests share: two logical CPUs, so that MirroredStrategy can be tested on any machine, and small networks."""
 
-import tickets_tf  # Sets the environment, so before TensorFlow.
-import tensorflow as tf
+import os
+
 import numpy as np
 import pytest
 
 
-def pytest_configure():
+def pytest_xdist_auto_num_workers():
+  # Each has a TensorFlow of its own in memory, so not more than four.
+  return min(4, len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1)
+
+
+def pytest_configure(config):
+  if config.getoption('numprocesses', 0) and not hasattr(config, 'workerinput'):
+    return  # This process gives tests to others and runs none.
+  import tickets_tf  # noqa: F401  # Sets the environment, so before TensorFlow.
+  import tensorflow as tf
   cpu = tf.config.list_physical_devices('CPU')[0]
   tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
@@ -14,6 +23,7 @@ def pytest_configure():
 @pytest.fixture
 def small_model():
   """A ResNet8 of width 4 on 8x8x3 images, the same weights in every test."""
+  import tickets_tf
   import tf_keras as keras
   keras.utils.set_random_seed(1)
   return tickets_tf.build_model('resnet8', (8, 8, 3), 10, width=4)
