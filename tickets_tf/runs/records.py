@@ -137,7 +137,7 @@ def to_json(record: Record) -> dict[str, Any]:
   """Returns a record as JSON values, the format first; what there is none of is left out."""
   values = msgspec.to_builtins(record)
   if record.export is None:
-    del values['export']
+    values.pop('export', None)  # msgspec leaves out a default that it did not read.
   return {'format': values.pop('format'), **values}
 
 
