@@ -86,7 +86,8 @@ def test_the_saved_model_knows_its_record(exported, finished):
   description = SavedModelClassifier(exported[0] / 'saved_model').description
   record = finished[1]
   assert description['mask'] == record.mask and description['settings'] == dataclasses.asdict(record.settings)
-  assert {**description['record'], 'settings': description['settings']} == records.to_json(record)
+  expected = json.loads(json.dumps(records.to_json(record)))
+  assert {**description['record'], 'settings': description['settings']} == expected
   assert [layer['kept'] for layer in description['layers']] == [layer.kept for layer in record.layers]
   limit = size.information_limit([layer.shape for layer in record.layers], [layer.kept for layer in record.layers])
   assert exported[1].limit_bytes == limit
@@ -203,7 +204,8 @@ def test_bad_input(finished, exported, tmp_path):
        'holds the SavedModel that is to be exported'),
       (lambda: bundle.export_saved_model(folder / 'ticket', tmp_path / 'x', bundle.Options(compact=True)),
        '--compact: '),
-      (lambda: bundle.Options(variants=('int8',)), "--variants=int8: 'int8' is unknown; known: dense_float32, "),
+      (lambda: bundle.Options(variants=('int8',)), "--variants=int8: unknown TFLite variant 'int8' (did you "
+       "mean 'dense_int8'?); known: dense_float32, "),
   ]
   for call, expected in cases:
     with pytest.raises(UsageError, match=re.escape(expected)):

@@ -1,9 +1,8 @@
 """What an export wrote and measured: what is in its `export.json`."""
 
 import dataclasses
+import json
 from typing import Any
-
-import msgspec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,5 +98,5 @@ class ExportReport:
 
   def to_json(self) -> dict[str, Any]:
     """Returns the report as JSON values: what is in `export.json`."""
-    values: dict[str, Any] = msgspec.to_builtins(self)
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))  # lists for tuples
     return values
