@@ -4,6 +4,7 @@ import sys
 import types
 
 import pytest
+import tensorflow as tf
 
 import tickets_tf
 from tickets_tf import training
