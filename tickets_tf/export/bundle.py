@@ -41,6 +41,16 @@ _ROUNDING = 1e-9  # lets a loss of accuracy that is exactly the tolerance pass
 Say = Callable[[str], object]
 
 
+def _variants(asked: Sequence[str]) -> list[tflite.Variant]:
+  """Returns the variants to try: the dense fallback, then the package's, then a user's own."""
+  try:
+    found = {variant.name: variant for variant in map(tflite.find, asked)} or tflite.VARIANTS
+  except UsageError as error:
+    raise UsageError(f'--variants={",".join(asked)}: {error}') from None
+  known = [variant for name, variant in tflite.VARIANTS.items() if name in (tflite.FALLBACK, *found)]
+  return known + [variant for name, variant in found.items() if name not in tflite.VARIANTS]
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
   """How a ticket is exported.
@@ -48,7 +58,8 @@ class Options:
   Attributes:
     tflite: `'best'`: keep the smallest file within the tolerance, and the dense fallback; `'all'`; or `'none'`.
     tolerance: points of test accuracy that the best file may lose against the SavedModel.
-    variants: names in `tflite.VARIANTS` to try, beside the dense fallback; empty: all.
+    variants: names in `tflite.VARIANTS`, or `package.module:name` of a `tflite.Variant`, to try beside the dense
+      fallback; empty: all in the table.
     rounds: pairs of measurements of latency.
     compact: remove the channels that the mask leaves without weights.
     data_dir: replaces that of the ticket's settings if the data set has moved; empty keeps it.
@@ -61,10 +72,7 @@ class Options:
   data_dir: str = ''
 
   def __post_init__(self) -> None:
-    unknown = [name for name in self.variants if name not in tflite.VARIANTS]
-    if unknown:
-      raise UsageError(f'--variants={",".join(self.variants)}: {unknown[0]!r} is unknown; known: '
-                       f'{", ".join(tflite.VARIANTS)}')
+    _variants(self.variants)
 
 
 def export_run(folder: str | os.PathLike[str], output: str | os.PathLike[str] | None = None,
@@ -210,9 +218,7 @@ def _tflite_files(classifier: SavedModelClassifier, dataset: data.Dataset, verif
   calibration = _calibration_images(dataset.train, classifier.description['settings']['seed'])
   rows: list[ExportedFile] = []
   dense = b''
-  for variant in tflite.VARIANTS.values():
-    if options.variants and variant.name not in (tflite.FALLBACK, *options.variants):
-      continue
+  for variant in _variants(options.variants):
     say(f'{variant.name}: converting it, and running it on {len(dataset.test):,} test images')
     content = tflite.convert(classifier, variant, calibration)
     dense = content if variant.name == tflite.FALLBACK else dense

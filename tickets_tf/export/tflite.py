@@ -1,17 +1,22 @@
 """TFLite files of a ticket: dense or sparse, in three number types."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from tickets_tf import notes
-from tickets_tf.errors import TicketsError
+from tickets_tf import registry
+from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.export import flatbuffer
 from tickets_tf.export.saved_model import SavedModelClassifier
 from tickets_tf.export.tflite_classifier import enclose
+
+
+# Sets up a converter for one kind of numbers; the images, uint8 [M, height, width, channels], are for calibration.
+Prepare = Callable[[tf.lite.TFLiteConverter, npt.NDArray[np.uint8] | None], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +25,16 @@ class Variant:
 
   Attributes:
     sparse: whether kernels are stored as their kept weights and the positions of those.
-    numbers: `'float32'`; `'float16'`: weights in 16 bits, computed in 32; or `'int8'`: integers throughout, from uint8
-      images to uint8 probabilities in steps of 1/256.
+    numbers: `'float32'`; `'float16'`: weights in 16 bits, computed in 32; `'int8'`: integers throughout, from uint8
+      images to uint8 probabilities in steps of 1/256; or a word of your own.
+    prepare: sets up the converter for these numbers.
+    integers: whether images and probabilities are computed as integers too. `prepare` then sees the network from float
+      images on.
   """
   sparse: bool
   numbers: str
+  prepare: Prepare
+  integers: bool = False
 
   @property
   def name(self) -> str:
@@ -37,10 +47,47 @@ class Variant:
     return f'{self.name}.tflite'
 
 
-# The first runs even where a runtime lacks the operator DENSIFY.
+def _float32(converter: tf.lite.TFLiteConverter, calibration: npt.NDArray[np.uint8] | None) -> None:
+  del converter, calibration
+
+
+def _float16(converter: tf.lite.TFLiteConverter, calibration: npt.NDArray[np.uint8] | None) -> None:
+  del calibration
+  converter.optimizations = [tf.lite.Optimize.DEFAULT]
+  converter.target_spec.supported_types = [tf.float16]
+
+
+def _int8(converter: tf.lite.TFLiteConverter, calibration: npt.NDArray[np.uint8] | None) -> None:
+  if calibration is None:
+    raise TicketsError('int8 needs images for calibration')
+  converter.optimizations = [tf.lite.Optimize.DEFAULT]
+  converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+  converter.representative_dataset = lambda: _with_full_range(calibration)
+  converter.inference_input_type = converter.inference_output_type = tf.uint8
+
+
 VARIANTS = {variant.name: variant for variant in (
-    Variant(sparse, numbers) for sparse in (False, True) for numbers in ('float32', 'float16', 'int8'))}
+    Variant(False, 'float32', _float32),
+    Variant(False, 'float16', _float16),
+    Variant(False, 'int8', _int8, integers=True),
+    Variant(True, 'float32', _float32),
+    Variant(True, 'float16', _float16),
+    Variant(True, 'int8', _int8, integers=True),
+)}
+# It runs even if a runtime lacks the operator DENSIFY.
 FALLBACK = 'dense_float32'
+
+
+def find(name: str) -> Variant:
+  """Returns the variant called `name`, or that of `package.module:name`.
+
+  Raises:
+    UsageError: if there is none.
+  """
+  found = registry.Registry('TFLite variant', VARIANTS).get(name)
+  if not isinstance(found, Variant):
+    raise UsageError(f'{name!r}: expected a tickets_tf.export.tflite.Variant, found {type(found).__name__}')
+  return found
 
 
 def convert(classifier: SavedModelClassifier, variant: Variant,
@@ -61,17 +108,8 @@ def convert(classifier: SavedModelClassifier, variant: Variant,
   Raises:
     TicketsError: if the converter fails.
   """
-  converter = _converter(classifier, integer=variant.numbers == 'int8')
-  if variant.numbers == 'float16':
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
-  if variant.numbers == 'int8':
-    if calibration is None:
-      raise TicketsError(f'{variant.name}: needs images for calibration')
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.representative_dataset = lambda: _with_full_range(calibration)
-    converter.inference_input_type = converter.inference_output_type = tf.uint8
+  converter = _converter(classifier, variant.integers)
+  variant.prepare(converter, calibration)
   if variant.sparse:
     converter.optimizations = [*converter.optimizations, tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
   try:
