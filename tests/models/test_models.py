@@ -46,7 +46,7 @@ def test_any_input_from_8x8_up(name, size, channels):
     (('alexnet', (32, 32, 3), 10), "unknown model 'alexnet'"),
     (('resnet8', (8, 8, 3), 10, 14), 'has depth 8, not 14'),
 ])
-def test_networks_that_there_are_not(arguments, expected):
+def test_networks_that_do_not_exist(arguments, expected):
   with pytest.raises(UsageError, match=expected):
     tickets_tf.build_model(*arguments)
 

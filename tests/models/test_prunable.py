@@ -39,7 +39,7 @@ class Subclassed(keras.Model):
 
 
 class Custom(keras.layers.Layer):
-  """A layer of one's own that tells tfmot what may be pruned."""
+  """A user's own layer, which tells tfmot what may be pruned."""
 
   def build(self, shape):
     self.table = self.add_weight('table', (int(shape[-1]), 3))
@@ -79,7 +79,7 @@ def test_a_subclassed_model():
   assert len(names(model)) == 8
 
 
-def test_a_layer_of_ones_own():
+def test_a_users_own_layer():
   inputs = keras.Input((4,))
   model = keras.Model(inputs, keras.layers.Dense(2, name='last')(Custom(name='own')(inputs)))
   kernels = tickets_tf.prunable_kernels(model)
@@ -119,7 +119,7 @@ def test_wrapping_changes_no_name(small_model):
 
 
 def flattened(*layers, shape=(6, 8, 3)):
-  """What is known of a chain of layers, given as (class, arguments...), and two dense layers behind it."""
+  """`flattened` of every dense layer in a chain of layers, given as (class, arguments...), and of two after it."""
   chain = [layer(*arguments) for layer, *arguments in layers]
   model = keras.Sequential([keras.Input(shape), *chain, keras.layers.Dense(3), keras.layers.Dense(3)])
   return [kernel.flattened for kernel in tickets_tf.prunable_kernels(model) if kernel.kind == 'dense']
@@ -134,6 +134,6 @@ def test_knows_the_feature_map_that_is_flattened_for_a_dense_layer():
   assert flattened(conv, (keras.layers.GlobalAveragePooling2D,)) == [None, None]
   assert flattened(flat, shape=(6, 8)) == [None, None]
   assert flattened((keras.layers.Dense, 4), flat) == [None, (6, 8, 4), None]
-  # PyTorch's order, made by hand.
+  # The network arranges PyTorch's order itself.
   assert flattened(conv, (keras.layers.Permute, (3, 1, 2)), flat) == [None, None]
   assert [kernel.flattened for kernel in tickets_tf.prunable_kernels(sequential())][-2:] == [(2, 2, 5), None]

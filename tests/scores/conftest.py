@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import tickets_tf  # noqa: F401 - before TensorFlow
+import tickets_tf
 import tensorflow as tf
 import tf_keras as keras
 
@@ -27,7 +27,7 @@ def nested():
 
 
 class Subclassed(keras.Model):
-  """A model in plain Python, with a dense layer that is used twice."""
+  """A subclassed model with a dense layer that is used twice."""
 
   def __init__(self):
     super().__init__(name='subclassed')
@@ -55,7 +55,7 @@ def resnet():
 
 @pytest.fixture(params=[nested, subclassed, resnet], ids=lambda builder: builder.__name__)
 def network(request):
-  """A compiled network with weights, biases and statistics that are no longer those of its start."""
+  """A compiled network whose weights, biases and statistics are no longer those of its initialisation."""
   keras.utils.set_random_seed(3)
   model = request.param()
   rng = np.random.default_rng(4)

@@ -35,7 +35,7 @@ def test_scores_are_arrays_of_the_kernels_shapes(network, batch, name, options):
   assert [each.shape for each in scores] == [kernel.shape for kernel in kernels]
   assert all(np.isfinite(each).all() and each.std() > 0 for each in scores)
   assert all(np.array_equal(one, other) for one, other in
-             zip(scores, tickets_tf.score_weights(network, name, *batch, seed=1, **options)))
+             zip(scores, tickets_tf.score_weights(network, name, *batch, seed=1, **options), strict=True))
 
 
 @cases

@@ -1,6 +1,7 @@
 """Chunks, batch norm in training mode and the sums over chunks, against plain code."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_a_chunk_has_images(small_model, small_batch):
 
 def test_labels_beyond_the_outputs(small_model, small_batch):
   for name, options in (('snip', {}), ('grasp', {}), ('obd', {'curvature': 'empirical'})):
-    with pytest.raises(UsageError, match='labels: found 10; .* 10 outputs'):
+    with pytest.raises(UsageError, match=r'labels: found 10; .* 10 outputs'):
       tickets_tf.score_weights(small_model, name, small_batch[0], small_batch[1] + 1, **options)
 
 
@@ -78,7 +79,7 @@ def test_batch_norm_and_both_its_derivatives(scale, center):
       first = inner.gradient(loss, x)
     return [y, first, *outer.gradient(first, [x, a], u)]
 
-  for found, expected in zip(derivatives(lambda x: batch_norm.normalise(layer, x)), derivatives(plain)):
+  for found, expected in zip(derivatives(lambda x: batch_norm.normalise(layer, x)), derivatives(plain), strict=True):
     assert np.linalg.norm(found - expected) < 2e-6 * np.linalg.norm(expected)
 
 
@@ -100,8 +101,8 @@ def test_snip_is_the_weighted_mean_over_chunks(small_model, small_batch, relativ
   scores = tickets_tf.score_weights(small_model, 'snip', images, labels, chunk=max(sizes))
   starts = np.cumsum([0, *sizes])
   parts = [plain_gradient(small_model, images[start:stop], labels[start:stop])
-           for start, stop in zip(starts, starts[1:])]
-  expected = [np.abs(kernel.variable * sum(size / 64 * part[index] for size, part in zip(sizes, parts)))
+           for start, stop in itertools.pairwise(starts)]
+  expected = [np.abs(kernel.variable * sum(size / 64 * part[index] for size, part in zip(sizes, parts, strict=True)))
               for index, kernel in enumerate(tickets_tf.prunable_kernels(small_model))]
   assert relative(scores, expected) < 1e-5
 
@@ -118,7 +119,7 @@ def test_frozen_batch_norm_keeps_to_inference_mode(small_model, small_batch, rel
     layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
   expected = plain_gradient(small_model, *small_batch)
   expected = [np.abs(kernel.variable * each)
-              for kernel, each in zip(tickets_tf.prunable_kernels(small_model), expected)]
+              for kernel, each in zip(tickets_tf.prunable_kernels(small_model), expected, strict=True)]
   assert relative(tickets_tf.score_weights(small_model, 'snip', *small_batch), expected) < 1e-5
 
 
@@ -168,7 +169,7 @@ def test_grasp_is_what_whole_hessians_give(relative, count, chunk, cuts):
   model, plain = tiny(lambda: keras.layers.BatchNormalization(epsilon=1e-5)), tiny(PlainNorm)
   kernels = tickets_tf.prunable_kernels(model)
   variables = [kernel.variable for kernel in tickets_tf.prunable_kernels(plain)]
-  assert all(np.array_equal(kernel.variable, variable) for kernel, variable in zip(kernels, variables))
+  assert all(np.array_equal(kernel.variable, variable) for kernel, variable in zip(kernels, variables, strict=True))
   rng = np.random.default_rng(7)
   images, labels = rng.normal(size=(count, 4, 4, 1)).astype(np.float32), rng.integers(0, 3, count)
   half = count // 2
@@ -179,7 +180,8 @@ def test_grasp_is_what_whole_hessians_give(relative, count, chunk, cuts):
                              variables)
     total_hessian, total_gradient = total_hessian + share * part, total_gradient + share * gradient
   products = np.split(total_hessian @ total_gradient, np.cumsum([kernel.size for kernel in kernels])[:-1])
-  expected = [kernel.variable.numpy() * each.reshape(kernel.shape) for kernel, each in zip(kernels, products)]
+  expected = [kernel.variable.numpy() * each.reshape(kernel.shape)
+              for kernel, each in zip(kernels, products, strict=True)]
   scores = tickets_tf.score_weights(model, 'grasp', images, labels, chunk=chunk, temperature=2.0)
   assert relative(scores, expected) < 1e-4
 

@@ -53,10 +53,11 @@ def looped(model, images, weights_of):
       logs = tf.nn.log_softmax(model(images[index:index + 1], training=False))[0]
       logs = tf.unstack(logs)
     weights = weights_of(np.exp(logs), index)
-    for log, weight in zip(logs, weights):
+    for log, weight in zip(logs, weights, strict=True):
       gradients = tape.gradient(log, variables)
-      total = [each + weight * gradient.numpy()**2 / len(images) for each, gradient in zip(total, gradients)]
-  return [0.5 * variable.numpy()**2 * each for variable, each in zip(variables, total)]
+      total = [each + weight * gradient.numpy()**2 / len(images)
+               for each, gradient in zip(total, gradients, strict=True)]
+  return [0.5 * variable.numpy()**2 * each for variable, each in zip(variables, total, strict=True)]
 
 
 @pytest.mark.parametrize('name', NETWORKS)
@@ -83,7 +84,7 @@ def test_both_ways_to_square_products(relative):
 
 
 @pytest.mark.parametrize('name', ['conv', 'separable conv'])
-def test_layers_are_taken_apart_where_memory_is_short(monkeypatch, relative, name):
+def test_layers_are_taken_apart_if_memory_is_short(monkeypatch, relative, name):
   model, images, labels = build(name)
   expected = tickets_tf.score_weights(model, 'obd', images, labels)
   sizes = set()
@@ -124,7 +125,7 @@ def test_labels_are_drawn_above_ten_classes_and_follow_the_seed():
   assert all(map(np.array_equal, one, other))
 
 
-def test_fisher_looks_at_no_labels_and_empirical_does():
+def test_fisher_uses_no_labels_and_empirical_does():
   model, images, labels = build('dense')
   for curvature, equal in (('fisher', True), ('empirical', False)):
     one, other = (tickets_tf.score_weights(model, 'obd', images, each, curvature=curvature)
@@ -141,9 +142,9 @@ def diagonal(model, images, labels):
       loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
     gradients = inner.gradient(loss, variables)
   jacobians = [outer.jacobian(gradient, variable, experimental_use_pfor=False)
-               for gradient, variable in zip(gradients, variables)]
+               for gradient, variable in zip(gradients, variables, strict=True)]
   return [np.diag(np.reshape(jacobian, (np.size(variable), -1))).reshape(variable.shape)
-          for jacobian, variable in zip(jacobians, variables)]
+          for jacobian, variable in zip(jacobians, variables, strict=True)]
 
 
 def test_hutchinson_approaches_the_hessians_diagonal(relative):
@@ -151,7 +152,7 @@ def test_hutchinson_approaches_the_hessians_diagonal(relative):
   variables = [kernel.variable.numpy() for kernel in tickets_tf.prunable_kernels(model)]
   exact = diagonal(model, images, labels)
   assert min(each.min() for each in exact) < 0
-  expected = [0.5 * variable**2 * np.maximum(each, 0) for variable, each in zip(variables, exact)]
+  expected = [0.5 * variable**2 * np.maximum(each, 0) for variable, each in zip(variables, exact, strict=True)]
   few, many = (tickets_tf.score_weights(model, 'obd', images, labels, curvature='hutchinson', samples=samples)
                for samples in (4, 400))
   assert relative(many, expected) < 0.2 < relative(few, expected)
@@ -164,9 +165,14 @@ def test_kernels_without_a_part_in_the_output():
   model = keras.Model(inputs, used + 0 * tf.reduce_sum(tf.stop_gradient(unused)))
   images = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
   for curvature in ('fisher', 'empirical', 'hutchinson'):
-    scores = dict(zip([kernel.name for kernel in tickets_tf.prunable_kernels(model)],
-                      tickets_tf.score_weights(model, 'obd', images, np.arange(5) % 3, curvature=curvature)))
-    assert scores['used'].any() and not scores['unused'].any()
+    scores = tickets_tf.score_weights(model, 'obd', images, np.arange(5) % 3, curvature=curvature)
+    by_name = {kernel.name: each for kernel, each in zip(tickets_tf.prunable_kernels(model), scores, strict=True)}
+    assert by_name['used'].any() and not by_name['unused'].any()
+
+
+def test_a_single_output_has_no_fisher_information():
+  model, images, labels = build('conv', 1)
+  assert not any(each.any() for each in tickets_tf.score_weights(model, 'obd', images, labels))
 
 
 @pytest.mark.parametrize('options, message', [
@@ -182,7 +188,7 @@ def test_options_that_cannot_be_used(options, message):
 def test_layers_that_mix_examples_are_refused(relative):
   model = keras.Sequential([keras.Input((4, 3)), L.TimeDistributed(L.Dense(4, name='mixing')), L.Flatten(), L.Dense(3)])
   images, labels = np.ones((5, 4, 3), np.float32), np.arange(5) % 3
-  with pytest.raises(UsageError, match="layer 'mixing' has no gradient per example.*curvature=hutchinson"):
+  with pytest.raises(UsageError, match=r"layer 'mixing' has no gradient per example.*curvature=hutchinson"):
     tickets_tf.score_weights(model, 'obd', images, labels)
   tickets_tf.score_weights(model, 'obd', images, labels, curvature='hutchinson', samples=1)
 

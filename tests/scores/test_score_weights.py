@@ -12,7 +12,7 @@ from tickets_tf.errors import UsageError
 
 
 def zeros(model, images, labels, rng, scale=1.0):
-  """A score of a user's own that meddles with the model."""
+  """A user's own score, which changes the model."""
   del images, labels, rng, scale
   for variable in model.variables:
     variable.assign_add(tf.ones_like(variable))
@@ -107,7 +107,7 @@ def test_wrapped_models_score_their_removed_weights_zero(small_model, small_batc
   mask = tickets_tf.Mask((kernel.name, rng.random(kernel.shape) < 0.6) for kernel in kernels)
   wrapped = sparse.wrap(small_model, mask)
   scores = tickets_tf.score_weights(wrapped, name, *small_batch)
-  assert all(not each[~kept].any() and each[kept].any() for each, kept in zip(scores, mask.arrays))
+  assert all(not each[~kept].any() and each[kept].any() for each, kept in zip(scores, mask.arrays, strict=True))
   if name != 'grasp':  # Its g has no part in the removed weights of a wrapped model.
     assert relative(scores, tickets_tf.score_weights(small_model, name, *small_batch)) < 1e-5
 
@@ -154,7 +154,7 @@ def test_graphs_from_a_file_are_refused(tmp_path, small_batch, name):
   model(small_batch[0])
   model.save(tmp_path / 'graph', save_format='tf')
   loaded = keras.models.load_model(tmp_path / 'graph')
-  with pytest.raises(UsageError, match='not reached|no layer to prune was reached|cannot compute in float64'):
+  with pytest.raises(UsageError, match=r'not reached|no layer to prune was reached|cannot compute in float64'):
     tickets_tf.score_weights(loaded, name, *small_batch)
 
 
@@ -168,9 +168,9 @@ def test_a_mask_scores_what_is_left_of_the_network(small_model, small_batch, rel
   assert all(map(np.array_equal, small_model.get_weights(), before))
   # As the network that holds the mask by itself, whose gradients are masked too.
   expected = tickets_tf.score_weights(sparse.wrap(small_model, mask), name, *small_batch)
-  assert relative([each[keep] for each, keep in zip(scores, mask.arrays)],
-                  [each[keep] for each, keep in zip(expected, mask.arrays)]) < 1e-5
-  assert all(not each[~keep].any() for each, keep in zip(scores, mask.arrays))
+  assert relative([each[keep] for each, keep in zip(scores, mask.arrays, strict=True)],
+                  [each[keep] for each, keep in zip(expected, mask.arrays, strict=True)]) < 1e-5
+  assert all(not each[~keep].any() for each, keep in zip(scores, mask.arrays, strict=True))
 
 
 def test_regrowing_scores_removed_weights_by_the_gradient_of_the_masked_network(small_model, small_batch):
@@ -192,6 +192,6 @@ def test_regrowing_scores_removed_weights_by_the_gradient_of_the_masked_network(
 
   # FORCE: the dense weights times the gradient at the masked ones.
   for score, weight, slope, keep in zip(
-      scores, weights, tickets_tf.score_weights(small_model, gradient, *small_batch), mask.arrays):
+      scores, weights, tickets_tf.score_weights(small_model, gradient, *small_batch), mask.arrays, strict=True):
     np.testing.assert_allclose(score, np.abs(weight * slope), rtol=1e-4, atol=1e-8)
     assert score[~keep].any()

@@ -41,7 +41,7 @@ def test_masked_weights_carry_nothing(relative):
   kernels = tickets_tf.prunable_kernels(model)
   mask = tickets_tf.Mask((kernel.name, rng.random(kernel.shape) < 0.7) for kernel in kernels)
   scores = tickets_tf.score_weights(model, 'synflow', mask=mask)
-  assert all(not each[~kept].any() for each, kept in zip(scores, mask.arrays))
+  assert all(not each[~kept].any() for each, kept in zip(scores, mask.arrays, strict=True))
   for kernel in kernels:
     kernel.variable.assign(kernel.variable * mask[kernel.name])
   assert relative(scores, tickets_tf.score_weights(model, 'synflow')) < 1e-15

@@ -43,7 +43,7 @@ def test_removed_weights_are_zero_after_every_step(optimizer, small_model, small
   for _ in range(4):
     model.train_on_batch(*small_batch)
     assert not removed(model, mask).any()
-  for kernel, old in zip(models.prunable_kernels(model), before):
+  for kernel, old in zip(models.prunable_kernels(model), before, strict=True):
     kept = mask[kernel.name]
     assert (kernel.variable.numpy()[kept] != old[kept]).mean() > 0.9, 'the kept weights must train'
   state = [variable for variable in optimizer.variables if variable.shape == (3, 3, 3, 4)]
@@ -59,7 +59,8 @@ def test_gradients_of_kept_weights_are_those_of_the_bare_network(small_model, sm
       loss = LOSS(small_batch[1], network(small_batch[0], training=False))
     return tape.gradient(loss, [kernel.variable for kernel in models.prunable_kernels(network)])
 
-  for kernel, wrapped, bare in zip(models.prunable_kernels(model), gradients(model), gradients(small_model)):
+  for kernel, wrapped, bare in zip(models.prunable_kernels(model), gradients(model), gradients(small_model),
+                                   strict=True):
     np.testing.assert_array_equal(wrapped, np.where(mask[kernel.name], bare, 0))
 
 
@@ -194,5 +195,5 @@ def test_the_schedule_never_asks_for_a_new_mask():
     update, sparsity = schedule(tf.constant(step))
     assert not update.numpy() and sparsity.numpy() == 0.75
   assert sparse.TicketSchedule.from_config(schedule.get_config()['config']).sparsity == 0.75
-  with pytest.raises(ValueError, match='sparsity 1.5'):
+  with pytest.raises(ValueError, match=r'sparsity 1\.5'):
     sparse.TicketSchedule(1.5)
