@@ -41,4 +41,5 @@ def test_an_entry_that_is_no_rule_is_refused():
 
 
 def test_what_a_file_decides_is_a_property_of_the_rule():
+  assert RULES.of_a_mask() == 'given'
   assert not rules.RULES.takes_a_mask('json:dumps') and not rules.RULES.takes_a_mask('unknown')

@@ -8,6 +8,7 @@ from absl import flags
 
 from tickets_tf.cli import configs
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning.rules import RULES
 from tickets_tf.runs.settings import Settings
 
 _DEFINE = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
@@ -31,7 +32,7 @@ def from_flags() -> Settings:
   """
   values = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(Settings)}
   if values['mask'] and not flags.FLAGS['pruner'].present:
-    values['pruner'] = 'given'
+    values['pruner'] = RULES.of_a_mask()
   return Settings(**values)
 
 

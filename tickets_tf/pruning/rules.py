@@ -68,6 +68,10 @@ class RuleRegistry(registry.Registry):
     entry = self._entries.get(name)
     return isinstance(entry, Rule) and entry.given
 
+  def of_a_mask(self) -> str:
+    """Returns the name of the first row that leaves the mask to a file."""
+    return next(name for name in self._entries if self.takes_a_mask(name))
+
   def own_code(self, name: str) -> list[object]:
     """As for any table, with the score and the allocation of the rule."""
     rule = self.get(name)
@@ -77,7 +81,7 @@ class RuleRegistry(registry.Registry):
     return found
 
 
-RULES = RuleRegistry('pruner', {
+RULES: RuleRegistry = RuleRegistry('pruner', {
     'random': Rule('random', 'smart', source='random tickets, Su et al. 2020'),
     'magnitude': Rule('magnitude', 'global'),
     'snip': Rule('snip', 'global', source='Lee et al. 2019'),
