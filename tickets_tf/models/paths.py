@@ -78,7 +78,7 @@ def collapse(model: keras.Model, mask: Mask) -> Collapse:
     mask: a `Mask` of its `prunable_kernels`.
 
   Returns:
-    A `Collapse`; all but its `empty_layers` is None if `effective_mask` is.
+    A `Collapse`; if the paths cannot be known, see `effective_mask`, all of it but `empty_layers` is None.
 
   Raises:
     UsageError: if the mask does not fit.

@@ -1,9 +1,9 @@
 """Batch norm as scores need it: by the batch's statistics with a second derivative, or by the moving statistics.
 
 Keras' own layer has three shortcomings here. In inference mode its gradient has no deterministic form on GPUs. If it is
-not fused, it takes the variance from `tf.nn.moments`, which uses stop_gradient, which gives correct first but wrong
-second derivatives. If it is fused, the gradient of its gradient is some thirty operations per layer, each a pass over
-the activations; with a formula instead, GraSP takes a sixth less time.
+not fused, it takes the variance from `tf.nn.moments`, whose stop_gradient gives correct first but wrong second
+derivatives. If it is fused, the gradient of its gradient is some thirty operations per layer, each a pass over the
+activations; with a formula instead, GraSP takes a sixth less time.
 """
 
 from collections.abc import Callable

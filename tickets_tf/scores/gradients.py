@@ -2,7 +2,7 @@
 
 Everything runs eagerly. A run computes a score once, so the first call matters, and tracing and optimising the graph of
 a second derivative takes longer than computing it. For the same reason a Hessian-vector product is the gradient of a
-gradient: forward over reverse (`tf.autodiff.ForwardAccumulator`) takes longer in the first call and as long in others.
+gradient: forward over reverse (`tf.autodiff.ForwardAccumulator`) is slower in the first call and no faster in others.
 """
 
 from collections.abc import Callable, Iterable, Sequence
