@@ -1,4 +1,3 @@
-import gzip
 import io
 import json
 import zipfile
@@ -11,8 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tickets_tf.errors import UsageError
 from tickets_tf.export import flatbuffer
 from tickets_tf.export import tflite
-from tickets_tf.export import verify
-from tickets_tf.export.program import Program, all_threads
+from tickets_tf.export.program import Program
 from tickets_tf.export.tflite_classifier import TFLiteClassifier
 
 NAMES = list(tflite.VARIANTS)
@@ -130,23 +128,6 @@ def test_logits_can_be_seen(contents, ticket, digits):
     np.testing.assert_allclose(logits, ticket.logits(images), atol=tolerance)
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, softmax, atol=0.01)
-
-
-def test_the_verifier_measures(contents, ticket, digits):
-  verifier = verify.Verifier(ticket, digits.test, rounds=5)
-  expected = np.mean(ticket.predict(digits.test.images).argmax(axis=1) == digits.test.labels)
-  assert verifier.accuracy == pytest.approx(expected)
-  row = verifier.verify('x.tflite', contents['sparse_int8'], contents['dense_float32'])
-  assert row.file == 'x.tflite' and row.kept
-  found = Program(contents['sparse_int8']).run(digits.test.images)[0]
-  assert row.accuracy == pytest.approx(np.mean(found.argmax(axis=1) == digits.test.labels))
-  assert row.bytes == len(contents['sparse_int8'])
-  assert row.gzip_bytes == len(gzip.compress(contents['sparse_int8']))
-  assert 0.01 < row.largest_logit_difference < 5
-  assert [each.threads for each in row.latency] == sorted({1, all_threads()})
-  assert all(each.milliseconds > 0 and each.over_dense > 0 for each in row.latency)
-  exact = verifier.verify('dense.tflite', contents['dense_float32'], contents['dense_float32'])
-  assert exact.largest_logit_difference < 1e-4 and exact.accuracy == pytest.approx(expected)
 
 
 def test_labels_are_inside(contents, digits):
