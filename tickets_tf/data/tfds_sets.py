@@ -67,7 +67,7 @@ def _prepare(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
     if not builder.is_prepared():
       _check_connection(builder)
     builder.download_and_prepare()
-  except Exception as error:  # tfds passes on whatever its downloader, archive reader or file system raise
+  except Exception as error:  # tfds passes on every exception of its downloader, archive reader and file system
     raise UsageError(
         f'data set {name!r}: not prepared under --data_dir={data_dir or tfds.core.constants.DATA_DIR}, and it cannot '
         f'be downloaded ({_one_line(error)}). On a machine with a network, run python -c "import tensorflow_datasets; '
