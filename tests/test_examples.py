@@ -2,8 +2,9 @@ import numpy as np
 
 import tickets_tf
 from examples import mine
-from tickets_tf.experiment import run
-from tickets_tf.experiment import sanity
+from tickets_tf.experiment import train
+from tickets_tf.experiment.sanity_check import sanity_check
+from tickets_tf.judging.plan import Plan
 
 
 def test_the_example_scores_weights_by_their_inputs(small_model, small_batch):
@@ -18,10 +19,10 @@ def test_the_example_scores_weights_by_their_inputs(small_model, small_batch):
 def test_the_example_is_judged(tmp_path):
   base = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1, progress=False,
                              tensorboard=False, export=False, samples_per_class=2, output_dir=str(tmp_path))
-  plan = sanity.Plan(base, ('examples.mine:loud_inputs',), (0.8,), ('random_labels', 'rearrange'), seeds=3)
-  verdicts = sanity.sanity_check(plan, say=lambda line: None, progress=False)
-  assert [each['check'] for each in verdicts['judgements']] == ['random_labels', 'rearrange']
+  plan = Plan(base, ('examples.mine:loud_inputs',), (0.8,), ('random_labels', 'rearrange'), seeds=3)
+  verdicts = sanity_check(plan, say=lambda line: None, progress=False)
+  assert [each.check for each in verdicts.judgements] == ['random_labels', 'rearrange']
   # It does not look at labels, so its ticket is the same one.
-  assert verdicts['judgements'][0]['difference']['mean'] == 0.0
-  assert verdicts['judgements'][1]['proofs'][0]['kept_elsewhere'] > 0.3
-  assert run.train is tickets_tf.train
+  assert verdicts.judgements[0].difference.mean == 0.0
+  assert verdicts.judgements[1].proofs[0]['kept_elsewhere'] > 0.3
+  assert train.train is tickets_tf.train

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
   from tickets_tf.data import Examples
   from tickets_tf.errors import TicketsError
   from tickets_tf.errors import UsageError
-  from tickets_tf.experiment.sanity import sanity_check
+  from tickets_tf.experiment.sanity_check import sanity_check
   from tickets_tf.experiment.tickets import Ticket
   from tickets_tf.experiment.tickets import find_ticket
   from tickets_tf.experiment.train import train
   from tickets_tf.export import load_ticket
-  from tickets_tf.experiment.sanity import Plan
+  from tickets_tf.judging.plan import Plan
   from tickets_tf.judging.verdicts import Verdicts
   from tickets_tf.models import build_model
   from tickets_tf.models import prunable_kernels
@@ -69,7 +69,7 @@ _MODULES = {
     'Kernel': 'pruning.kernels',
     'Mask': 'pruning.mask',
     'Pattern': 'pruning.patterns',
-    'Plan': 'experiment.sanity',
+    'Plan': 'judging.plan',
     'Record': 'runs.records',
     'Rule': 'pruning.rules',
     'Run': 'runs.run',
@@ -84,7 +84,7 @@ _MODULES = {
     'load_mask': 'pruning.mask',
     'load_ticket': 'export',
     'prunable_kernels': 'models',
-    'sanity_check': 'experiment.sanity',
+    'sanity_check': 'experiment.sanity_check',
     'score_weights': 'scores',
     'train': 'experiment.train',
 }

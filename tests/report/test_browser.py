@@ -87,7 +87,7 @@ def test_it_fits_a_window_of_any_width(width, source, tmp_path):
 def test_names_of_any_length_fit_a_phone(tmp_path):
   verdicts = sanity_verdicts.verdicts(('my_package.my_pruning_methods:score_by_gradient',), (0.9,), (
       'FLIP_EVERY_SECOND_IMAGE_OF_THE_DATA', 'rearrange'), seeds=3, command='bin/sanity_check ' + 'x' * 300)
-  verdicts['settings']['data_dir'] = '/data' * 30
+  verdicts.settings['data_dir'] = '/data' * 30
   found = measure(tmp_path, page.html(verdicts), 390)
   assert found['width'] <= 390 and found['outside'] == []
 

@@ -1,4 +1,4 @@
-import copy
+import dataclasses
 import json
 import math
 import os
@@ -16,6 +16,11 @@ from tests.report import sanity_verdicts
 from tests.report.html_page import Page
 from tickets_tf import report
 from tickets_tf.errors import TicketsError
+from tickets_tf.judging import verdicts as verdicts_file
+from tickets_tf.judging.verdicts import Controls
+from tickets_tf.judging.verdicts import Difference
+from tickets_tf.judging.verdicts import KeepRatios
+from tickets_tf.judging.verdicts import Sample
 from tickets_tf.report import page
 from tickets_tf.report import plots
 from tickets_tf.report import sanity
@@ -44,26 +49,25 @@ def made(case):
 
 def nasty():
   verdicts = sanity_verdicts.verdicts(('snip',), (0.95,), ('random_labels',), seeds=3, command=NASTY['command'],
-                                      stopped='<u>stopped</u>')
-  for judgement in verdicts['judgements']:
-    judgement.update({key: NASTY[key] for key in ('rule', 'check', 'sentence', 'question')})
-    judgement['proofs'][0]['proof<u>'] = '</td>'
-  for profile in verdicts['keep_ratios']:
-    profile.update(rule=NASTY['rule'], layers=[NASTY['layer'], *profile['layers'][1:]])
-  verdicts['settings']['data_dir'] = NASTY['setting']
-  verdicts['controls'].update(passed=False, findings=['<u>finding</u>'])
-  return verdicts
+                                      stopped='<u>stopped</u>', controls=Controls(False, ('<u>finding</u>',), ()))
+  proofs = verdicts.judgements[0].proofs
+  verdicts = sanity_verdicts.with_judgement(
+      verdicts, 0, proofs=({**proofs[0], 'proof<u>': '</td>'}, *proofs[1:]),
+      **{key: NASTY[key] for key in ('rule', 'check', 'sentence', 'question')})
+  verdicts = sanity_verdicts.with_profile(verdicts, 0, rule=NASTY['rule'],
+                                          layers=(NASTY['layer'], *verdicts.keep_ratios[0].layers[1:]))
+  return dataclasses.replace(verdicts, settings={**verdicts.settings, 'data_dir': NASTY['setting']})
 
 
 def with_holes():
   """Verdicts of which one seed of one judgement has no number."""
   verdicts = sanity_verdicts.verdicts(('snip',), (0.95,), ('random_labels', 'invert'), seeds=3)
-  judgement = verdicts['judgements'][0]
-  judgement['checked'].update(accuracies=[93.0, math.nan, 92.0], mean=math.nan, deviation=math.inf)
-  judgement['difference'].update(mean=math.nan, deviation=math.nan, interval=[-math.inf, math.nan])
-  judgement.update(p_equivalent=math.nan, p_drop=math.nan, verdict='undecided', passes=None)
-  verdicts['keep_ratios'][0]['original'][2] = math.nan
-  return verdicts
+  verdicts = sanity_verdicts.with_judgement(
+      verdicts, 0, checked=Sample((93.0, math.nan, 92.0), math.nan, math.inf),
+      difference=Difference(math.nan, math.nan, (-math.inf, math.nan)), p_equivalent=math.nan, p_drop=math.nan,
+      verdict='undecided', passes=None)
+  kept = verdicts.keep_ratios[0].original
+  return sanity_verdicts.with_profile(verdicts, 0, original=(*kept[:2], math.nan, *kept[3:]))
 
 
 def table_rows(text):
@@ -75,23 +79,23 @@ def table_rows(text):
 def test_a_report_is_three_files(full):
   verdicts, folder = full
   assert sorted(os.listdir(folder)) == FILES
-  assert json.loads((folder / 'verdicts.json').read_text()) == verdicts
+  assert verdicts_file.read(folder / 'verdicts.json') == verdicts
   assert (folder / 'report.html').stat().st_size < 5e6
 
 
 def test_the_page_has_every_judgement(full):
   verdicts, folder = full
   found = Page((folder / 'report.html').read_text(encoding='utf-8'))
-  assert len(verdicts['judgements']) == 147
+  assert len(verdicts.judgements) == 147
   links = found.find('a', class_='verdict')
   assert sorted(each['href'] for each, _ in links) == sorted(f'#judgement-{number}' for number in range(147))
   rows = {each['id']: text for each, text in found.find('tbody') if 'id' in each}
-  for number, judgement in enumerate(verdicts['judgements']):
+  for number, judgement in enumerate(verdicts.judgements):
     text = rows[f'judgement-{number}']
-    assert text.startswith(judgement['check']) and judgement['sentence'] in text
-    assert f'{wording.MARKS[judgement["verdict"]]} {judgement["verdict"]}' in text
-    difference = judgement['difference']
-    for value in (judgement['original']['mean'], judgement['checked']['deviation'], *difference['interval']):
+    assert text.startswith(judgement.check) and judgement.sentence in text
+    assert f'{wording.MARKS[judgement.verdict]} {judgement.verdict}' in text
+    difference = judgement.difference
+    for value in (judgement.original.mean, judgement.checked.deviation, *difference.interval):
       assert wording.number(value) in text
   seeds = [text for _, text in found.find('table', class_='seeds')]
   assert sum(text.count('labels_agreeing') for text in seeds) == 147 * 5
@@ -101,7 +105,7 @@ def test_the_overview_has_a_cell_for_each_rule_ratio_and_check(full):
   verdicts, folder = full
   found = Page((folder / 'report.html').read_text(encoding='utf-8'))
   cells = [text for _, text in found.find('a', class_='verdict')]
-  by_place = {(each['rule'], each['ratio'], each['check']): each['verdict'] for each in verdicts['judgements']}
+  by_place = {(each.rule, each.ratio, each.check): each.verdict for each in verdicts.judgements}
   expected = [by_place[rule, ratio, check] for rule in sanity_verdicts.RULES for ratio in (0.9, 0.95, 0.98)
               for check in sanity_verdicts.CHECKS]
   assert [cell.split()[1] for cell in cells] == expected
@@ -162,11 +166,11 @@ def test_markdown_tables_are_well_formed(case):
     assert all(cell.strip() == '---' for cell in rows[1])
   overview, = (rows for rows in table_rows(text) if rows[0][:2] == [' rule ', ' ratio '])
   assert sum(verdict in cell for row in overview[2:] for cell in row[2:] for verdict in wording.MARKS.values()) == len(
-      verdicts['judgements'])
+      verdicts.judgements)
   in_words = [row[-1] for rows in table_rows(text) if rows[0][-1] == ' in words ' for row in rows[2:]]
-  assert len(in_words) == len(verdicts['judgements'])
-  for judgement in verdicts['judgements']:
-    assert any(judgement['sentence'] in cell.replace('\\', '') for cell in in_words)
+  assert len(in_words) == len(verdicts.judgements)
+  for judgement in verdicts.judgements:
+    assert any(judgement.sentence in cell.replace('\\', '') for cell in in_words)
 
 
 def test_escaped_cells_stay_in_their_column():
@@ -179,8 +183,8 @@ def test_the_same_verdicts_give_the_same_bytes(tmp_path):
   with matplotlib.rc_context({'axes.xmargin': 0.3, 'font.size': 30, 'svg.fonttype': 'path', 'xtick.direction': 'in'}):
     report.write_sanity(verdicts, tmp_path / 'one')
   (tmp_path / 'two').mkdir()
-  code = ('import json, sys; from tickets_tf import report\n'
-          'verdicts = json.load(open(sys.argv[1]))\n'
+  code = ('import pathlib, sys; from tickets_tf import report; from tickets_tf.judging.verdicts import read\n'
+          'verdicts = read(pathlib.Path(sys.argv[1]))\n'
           'report.write_sanity(verdicts, sys.argv[2]); report.sanity_table(verdicts)\n'
           'print("tensorflow" in sys.modules)')
   done = subprocess.run([sys.executable, '-c', code, tmp_path / 'one' / 'verdicts.json', tmp_path / 'two'],
@@ -193,9 +197,9 @@ def test_the_same_verdicts_give_the_same_bytes(tmp_path):
 
 def test_numbers_that_are_none_are_dashes(tmp_path):
   verdicts = with_holes()
-  before = copy.deepcopy(verdicts)
+  before = repr(verdicts)
   report.write_sanity(verdicts, tmp_path)
-  np.testing.assert_equal(verdicts, before)
+  assert repr(verdicts) == before
   stored = json.loads((tmp_path / 'verdicts.json').read_text(), parse_constant=pytest.fail)
   assert stored['judgements'][0]['checked'] == {'accuracies': [93.0, None, 92.0], 'mean': None, 'deviation': None}
   texts = [(tmp_path / name).read_text(encoding='utf-8') for name in FILES] + [report.sanity_table(verdicts)]
@@ -203,23 +207,23 @@ def test_numbers_that_are_none_are_dashes(tmp_path):
   for text in texts[:2] + texts[3:]:
     assert not re.search(r'\b(nan|inf|None|null)\b', text)
   row, = (line for line in texts[3].splitlines() if line.split()[:1] == ['random_labels'])
-  assert ' –  ' in row and '[–, –]' in row
+  assert ' \N{EN DASH}  ' in row and '[\N{EN DASH}, \N{EN DASH}]' in row
   assert '| random_labels | 3 |' in texts[1]
 
 
 def test_one_seed_has_no_interval():
   verdicts = sanity_verdicts.minimal()
-  judgement, = verdicts['judgements']
+  judgement, = verdicts.judgements
   line = next(line for line in report.sanity_table(verdicts).splitlines() if 'random_labels  1' in line)
-  assert line.split() == ['random_labels', '1', *(wording.number(judgement[key]['mean']) for key in (
-      'original', 'checked', 'difference')), 'undecided']
+  assert line.split() == ['random_labels', '1', *(wording.number(part.mean) for part in (
+      judgement.original, judgement.checked, judgement.difference)), 'undecided']
   found = Page(page.html(verdicts))
   (_, text), = found.find('tbody', id='judgement-0')
   assert 'fewer than 3 seeds decide nothing' in text and '±' not in text and '[' not in text
 
 
 def test_nothing_judged_is_a_report_too(tmp_path):
-  verdicts = {**sanity_verdicts.minimal(), 'judgements': [], 'stopped': 'the budget was spent'}
+  verdicts = sanity_verdicts.minimal(judgements=(), stopped='the budget was spent')
   report.write_sanity(verdicts, tmp_path)
   found = Page((tmp_path / 'report.html').read_text(encoding='utf-8'))
   assert not found.find('svg') and 'No judgement was made.' in report.sanity_table(verdicts)
@@ -228,7 +232,7 @@ def test_nothing_judged_is_a_report_too(tmp_path):
 
 def test_failed_controls_cannot_be_overlooked():
   verdicts = sanity_verdicts.failed()
-  finding = verdicts['controls']['findings'][0]
+  finding = verdicts.controls.findings[0]
   lines = report.sanity_table(verdicts).splitlines()
   assert lines[1].startswith(wording.ALARM) and finding in lines[2] and lines[-1].startswith(wording.ALARM)
   found = Page(page.html(verdicts))
@@ -252,44 +256,44 @@ def test_controls_are_told_apart_from_what_was_asked():
   groups = wording.by_rule(verdicts)
   controls = [each for group in groups if group.name.startswith('planted control ')
               for judgements in group.ratios.values() for each in judgements]
-  assert [each['number'] for each in controls] == [3, 10] and all(each['control'] for each in controls)
+  assert [each.number for each in controls] == [3, 10] and all(each.planted for each in controls)
   asked = [each for group in groups if not group.name.startswith('planted control ')
            for judgements in group.ratios.values() for each in judgements]
-  assert len(asked) == len(verdicts['judgements']) - 2 and not any(each['control'] for each in asked)
+  assert len(asked) == len(verdicts.judgements) - 2 and not any(each.planted for each in asked)
   assert wording.tally(verdicts).startswith(f'{len(asked)} judgements')
 
 
 def test_undecided_controls_are_no_alarm_and_no_proof():
   verdicts = sanity_verdicts.failed()
-  verdicts['controls']['passed'] = None
+  verdicts = dataclasses.replace(verdicts, controls=dataclasses.replace(verdicts.controls, passed=None))
   for text in (report.sanity_table(verdicts), page.html(verdicts), sanity.markdown(verdicts)):
     assert 'FAILED' not in text and 'The planted controls are undecided' in text
 
 
 def test_failed_runs_are_named():
-  verdicts = sanity_verdicts.verdicts(('snip',), (0.9,), failures=['digits-x: scores of conv1: NaN'])
+  verdicts = sanity_verdicts.verdicts(('snip',), (0.9,), failures=('digits-x: scores of conv1: NaN',))
   for text in (report.sanity_table(verdicts), page.html(verdicts), sanity.markdown(verdicts)):
     assert 'digits-x: scores of conv1: NaN' in text
 
 
 def test_an_undecided_verdict_has_its_forecast_and_looks_their_levels():
   verdicts = sanity_verdicts.undecided()
-  open_ones = [each for each in verdicts['judgements'] if each['forecast']]
+  open_ones = [each for each in verdicts.judgements if each.forecast]
   assert open_ones
   for text in (report.sanity_table(verdicts), page.html(verdicts), sanity.markdown(verdicts)):
-    assert text.count('seeds would probably decide it: ') == len(open_ones) and verdicts['stopped'] in text
+    assert text.count('seeds would probably decide it: ') == len(open_ones) and verdicts.stopped in text
     for judgement in open_ones:
-      assert '{seeds} seeds would probably decide it: {outcome}'.format(**judgement['forecast']) in text
+      assert f'{judgement.forecast.seeds} seeds would probably decide it: {judgement.forecast.outcome}' in text
   assert 'up to 3 looks, at 3, 5, 8 seeds; 1 done' in page.html(verdicts)
   assert 'looks' not in ' '.join(wording.statistics(sanity_verdicts.minimal()))
 
 
 def test_a_better_checked_ticket_is_told_from_too_few_seeds():
   verdicts = sanity_verdicts.verdicts(('snip',), (0.9,), ('random_labels',), seeds=3)
-  judgement, = verdicts['judgements']
-  judgement.update(verdict='undecided', difference={'mean': -1.0, 'deviation': 0.1, 'interval': [-1.2, -0.8]})
+  verdicts = sanity_verdicts.with_judgement(verdicts, 0, verdict='undecided',
+                                            difference=Difference(-1.0, 0.1, (-1.2, -0.8)))
   assert 'seem better by more than the margin' in report.sanity_table(verdicts)
-  judgement['difference']['mean'] = -0.4
+  verdicts = sanity_verdicts.with_judgement(verdicts, 0, difference__mean=-0.4)
   assert 'seem better' not in report.sanity_table(verdicts)
 
 
@@ -300,15 +304,14 @@ def test_the_terminal_table_is_grouped_and_narrow(full):
   assert len(heads) == 21 and heads[:2] == ['random (smart), ratio 0.9', 'random (smart), ratio 0.95']
   rows = [index for index, line in enumerate(lines) if line.split()[:1] and line.split()[0] in sanity_verdicts.CHECKS]
   assert len(rows) == 147 and max(len(lines[index]) for index in rows) <= 120
-  for index, judgement in zip(rows, verdicts['judgements']):
-    assert lines[index].split()[0] == judgement['check'] and lines[index + 1].strip().startswith(judgement['sentence'])
-    assert wording.difference(judgement) in lines[index]
+  for index, judgement in zip(rows, verdicts.judgements, strict=True):
+    assert lines[index].split()[0] == judgement.check and lines[index + 1].strip().startswith(judgement.sentence)
+    assert wording.difference(judgement.difference) in lines[index]
   assert any(line.startswith('147 judgements: ') for line in lines[-2:])
 
 
 def test_text_for_the_terminal_holds_no_control_characters():
-  verdicts = sanity_verdicts.minimal()
-  verdicts['judgements'][0].update(rule='a\x1b[31m\nb', sentence='c\td\x07')
+  verdicts = sanity_verdicts.with_judgement(sanity_verdicts.minimal(), 0, rule='a\x1b[31m\nb', sentence='c\td\x07')
   text = report.sanity_table(verdicts)
   assert '\x1b' not in text and '\x07' not in text and 'a\ufffd[31m b (global), ratio 0.95' in text
   Page(page.html(verdicts))
@@ -316,22 +319,22 @@ def test_text_for_the_terminal_holds_no_control_characters():
 
 def test_rules_are_told_apart_by_their_allocation_and_ratios_rise():
   verdicts = sanity_verdicts.verdicts(('snip',), (0.98, 0.9), ('invert', 'rearrange'))
-  verdicts['judgements'][0]['allocation'] = 'erk'
-  verdicts['keep_ratios'][0]['allocation'] = 'erk'
+  verdicts = sanity_verdicts.with_judgement(verdicts, 0, allocation='erk')
+  verdicts = sanity_verdicts.with_profile(verdicts, 0, allocation='erk')
   erk, plain = wording.by_rule(verdicts)
   assert (erk.name, plain.name) == ('snip (erk)', 'snip (global)')
   assert list(plain.ratios) == [0.9, 0.98] and list(erk.ratios) == [0.98]
-  assert [each['number'] for each in plain.ratios[0.9]] == [2, 3]
-  assert [profile['ratio'] for profile in erk.profiles] == [0.98]
+  assert [each.number for each in plain.ratios[0.9]] == [2, 3]
+  assert [profile.ratio for profile in erk.profiles] == [0.98]
 
 
-@pytest.mark.parametrize('value, expected', [(0.125, '0.12'), (-0.001, '0.00'), (-1.5, '-1.50'), (None, '–')])
+@pytest.mark.parametrize('value, expected', [(0.125, '0.12'), (-0.001, '0.00'), (-1.5, '-1.50'), (None, '\N{EN DASH}')])
 def test_numbers_have_two_decimals(value, expected):
   assert wording.number(value) == expected
 
 
 @pytest.mark.parametrize('value, expected', [
-    (0.0004, '< 0.001'), (0.0449, '0.045'), (1.0, '1.000'), (None, '–')])
+    (0.0004, '< 0.001'), (0.0449, '0.045'), (1.0, '1.000'), (None, '\N{EN DASH}')])
 def test_p_values(value, expected):
   assert wording.p_value(value) == expected
 
@@ -348,22 +351,22 @@ def test_a_failure_leaves_whole_files(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-  with pytest.raises(TicketsError, match='nowhere/verdicts.json: cannot be written'):
+  with pytest.raises(TicketsError, match=r'nowhere/verdicts\.json: cannot be written'):
     report.write_sanity(sanity_verdicts.minimal(), tmp_path / 'nowhere')
 
 
 def test_an_installed_copy_has_its_templates(tmp_path):
   pytest.importorskip('setuptools', reason='setuptools is not installed: the package cannot be built')
-  for name in ('setup.py', 'pyproject.toml', 'tickets_tf'):
+  for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'configs', 'tickets_tf'):
     source = ROOT / name
     (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
   done = subprocess.run([sys.executable, 'setup.py', '--quiet', 'build', '--build-lib', 'built'], cwd=tmp_path,
                         capture_output=True, text=True)
   assert done.returncode == 0, done.stderr
   (tmp_path / 'out').mkdir()
-  (tmp_path / 'verdicts.json').write_text(json.dumps(sanity_verdicts.minimal()))
-  code = ('import json, tickets_tf; from tickets_tf import report; print(tickets_tf.__file__)\n'
-          'report.write_sanity(json.load(open("verdicts.json")), "out")')
+  verdicts_file.write(tmp_path / 'verdicts.json', sanity_verdicts.minimal())
+  code = ('import pathlib, tickets_tf; from tickets_tf import report; from tickets_tf.judging.verdicts import read\n'
+          'print(tickets_tf.__file__); report.write_sanity(read(pathlib.Path("verdicts.json")), "out")')
   (tmp_path / 'tickets_tf').rename(tmp_path / 'source')  # The built copy has to do.
   done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True,
                         env={**os.environ, 'PYTHONPATH': str(tmp_path / 'built')})
@@ -374,7 +377,7 @@ def test_an_installed_copy_has_its_templates(tmp_path):
 def test_differences_are_drawn_where_they_are():
   verdicts = sanity_verdicts.verdicts(('lottery',), (0.9,), ('random_labels', 'rearrange'), seeds=4)
   (rule,) = wording.by_rule(verdicts)
-  judgements = rule.ratios[0.9]
+  judgements = [each.judgement for each in rule.ratios[0.9]]
   reach = plots.reach(verdicts)
   found = Page(plots.differences(judgements, 0.5, reach, 'x'))
 
@@ -386,8 +389,8 @@ def test_differences_are_drawn_where_they_are():
   ends = [float(x) for x in re.findall(r'[ML] ([\d.]+) ', band)]
   scale, shift = np.polyfit([place(-0.5), place(0.5)], [min(ends), max(ends)], 1)
   for judgement in judgements:
-    each = np.subtract(judgement['original']['accuracies'], judgement['checked']['accuracies'])
-    for values in (each, [judgement['difference']['mean']]):
+    each = np.subtract(judgement.original.accuracies, judgement.checked.accuracies)
+    for values in (each, [judgement.difference.mean]):
       wanted = [scale * place(value) + shift for value in values]
       assert any(len(spots) == len(wanted) and np.allclose(spots, wanted, atol=0.01) for spots in _spots(found))
 
@@ -395,25 +398,25 @@ def test_differences_are_drawn_where_they_are():
 def test_the_reach_holds_all_values_and_no_gap():
   verdicts = with_holes()
   low, high = plots.reach(verdicts)
-  each = [np.subtract(judgement['original']['accuracies'], judgement['checked']['accuracies'])
-          for judgement in verdicts['judgements']]
+  each = [np.subtract(judgement.original.accuracies, judgement.checked.accuracies)
+          for judgement in verdicts.judgements]
   assert low < np.nanmin(each) and np.nanmax(each) < high and low <= -1 and high >= 1
-  verdicts['judgements'][1]['difference']['interval'] = [-1e6, 1e6]
+  verdicts = sanity_verdicts.with_judgement(verdicts, 1, difference__interval=(-1e6, 1e6))
   assert plots.reach(verdicts) == (-100, 100)
 
 
 def test_a_layer_left_empty_is_a_cross_on_the_edge():
-  profile = {'ratio': 0.98, 'layers': ['a', 'b', 'c'], 'original': [0.5, 0.0, 0.01]}
+  profile = KeepRatios('snip', 'global', 0.98, ('a', 'b', 'c'), (0.5, 0.0, 0.01))
   spots = _spots(Page(plots.keep_ratios([profile], 'x')))
   left = min(x for each in spots for x in each)  # The first tick.
   assert spots.count([left]) == 2 and sum(len(each) == 2 and left < min(each) for each in spots) == 1
-  spots = _spots(Page(plots.keep_ratios([{**profile, 'original': [0.5, 0.1, 0.01]}], 'x')))
+  spots = _spots(Page(plots.keep_ratios([dataclasses.replace(profile, original=(0.5, 0.1, 0.01))], 'x')))
   assert spots.count([left]) == 1 and sum(len(each) == 3 and left < min(each) for each in spots) == 1
 
 
 def test_a_long_network_names_some_of_its_layers():
-  layers = [f'layer{index}' for index in range(150)]
-  found = Page(plots.keep_ratios([{'ratio': 0.9, 'layers': layers, 'original': [0.1] * 150}], 'x'))
+  layers = tuple(f'layer{index}' for index in range(150))
+  found = Page(plots.keep_ratios([KeepRatios('snip', 'global', 0.9, layers, (0.1,) * 150)], 'x'))
   named = [text for _, text in found.find('text') if text.startswith('layer')]
   assert named[:2] == ['layer0', 'layer4'] and len(named) == 38
 

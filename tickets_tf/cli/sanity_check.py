@@ -45,20 +45,21 @@ def main() -> bool:
   with command.loading_tensorflow():
     import tickets_tf.experiment.train  # noqa: F401  # The runs need it; here its notes are dropped.
     from tickets_tf import report
-    from tickets_tf.experiment import sanity
-  plan = sanity.Plan(base, tuple(values.pruners), ratios, tuple(values.checks), seeds, values.max_seeds, values.margin,
-                     values.alpha, values.controls, values.budget_minutes, values.parallel)
+    from tickets_tf.experiment.sanity_check import sanity_check
+    from tickets_tf.judging.plan import Plan
+  plan = Plan(base, tuple(values.pruners), ratios, tuple(values.checks), seeds, values.max_seeds, values.margin,
+              values.alpha, values.controls, values.budget_minutes, values.parallel)
   folder = pathlib.Path(values.report or plan.folder()).expanduser()
   try:
     folder.mkdir(parents=True, exist_ok=True)
   except OSError as error:
     flag = f'--report={values.report}' if values.report else f'--output_dir={base.output_dir}'
     raise UsageError(f'{flag}: cannot be written to: {error.strerror}') from error
-  verdicts = sanity.sanity_check(plan, progress=base.progress)
+  verdicts = sanity_check(plan, progress=base.progress)
   report.write_sanity(verdicts, folder)
   print(report.sanity_table(verdicts))
   print(f'report: {folder / "report.html"}')
-  return not verdicts['failures']
+  return not verdicts.failures
 
 
 def run() -> None:

@@ -1,15 +1,20 @@
 """Tables and lines for the terminal."""
 
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+
 import pandas as pd
 
 from tickets_tf import files
+from tickets_tf.runs.records import Record
 
 _NONE = 'no run is done'
 
 
-def layer_table(record):
+def layer_table(record: Record) -> str:
   """Returns the layers of a record, kept weights and multiply-accumulates, as text with one line each and a total."""
-  table = pd.DataFrame(record['layers'])
+  table = pd.DataFrame([dataclasses.asdict(layer) for layer in record.layers])
   total = table[['weights', 'kept', 'dense_macs', 'sparse_macs']].sum(min_count=len(table))
   table.loc[len(table)] = {'name': 'total', 'shape': '', **total}
   table['shape'] = ['x'.join(map(str, shape)) for shape in table['shape']]
@@ -21,23 +26,21 @@ def layer_table(record):
           'weights', 'kept', 'MACs dense', 'MACs sparse')}})
 
 
-def summary(record):
+def summary(record: Record) -> str:
   """Returns the lines that end a run: what was trained, how good it is and how small."""
-  kept, weights = (sum(layer[key] for layer in record['layers']) for key in ('kept', 'weights'))
-  collapse = record['collapse']
-  on_paths = ('' if collapse['effective_kept'] is None else
-              f', {collapse["effective_kept"]:,} on paths from input to output')
-  return (f'{record["network"]} on {record["dataset"]["name"]}: pruner {record["settings"]["pruner"]}, '
-          f'{kept:,} of {weights:,} weights kept{on_paths}, seed {record["seed"]}\n'
-          f'test accuracy {record["final_accuracy"]:.2%} (final weights); best over the epochs '
-          f'{record["best_accuracy"]:.2%} (epoch {record["best_epoch"]}, on the {record["best_on"]} set)')
+  on_paths = ('' if record.collapse.effective_kept is None else
+              f', {record.collapse.effective_kept:,} on paths from input to output')
+  return (f'{record.network} on {record.dataset.name}: pruner {record.settings.pruner}, '
+          f'{record.kept:,} of {record.weights:,} weights kept{on_paths}, seed {record.seed}\n'
+          f'test accuracy {record.final_accuracy:.2%} (final weights); best over the epochs '
+          f'{record.best_accuracy:.2%} (epoch {record.best_epoch}, on the {record.best_on} set)')
 
 
-def runs_table(records):
+def runs_table(records: Sequence[Record]) -> str:
   """Returns a table of runs as text, seeds together: mean and sample deviation of the test accuracies, in percent.
 
   Args:
-    records: list of records, in the order in which they are to be shown.
+    records: in the order in which they are to be shown.
 
   Returns:
     Text with one line for each combination of data set, network, rule, ratio and check.
@@ -45,28 +48,26 @@ def runs_table(records):
   return _runs(records).to_string(index=False) if records else _NONE
 
 
-def write_runs(records, command, path):
+def write_runs(records: Sequence[Record], command: str, path: str | pathlib.Path) -> None:
   """Writes the table of `runs_table` as Markdown, with the command that makes it and the commits of the runs."""
   if not records:
     files.write_text(path, f'    {command}\n\n{_NONE}\n')
     return
   table = _runs(records)
-  lines = [table.columns, ['---'] * len(table.columns), *table.to_numpy().tolist()]
-  commits = sorted({str(record['environment']['commit']) for record in records})
+  lines: list[list[object]] = [list(table.columns), ['---'] * len(table.columns), *table.to_numpy().tolist()]
+  commits = sorted({str(record.environment.get('commit')) for record in records})
   files.write_text(path, '\n'.join([
       f'    {command}', '', *('| ' + ' | '.join(map(str, line)) + ' |' for line in lines), '',
-      f'Test accuracy of the final weights in percent, mean ± sample deviation over the seeds; commit '
+      'Test accuracy of the final weights in percent, mean ± sample deviation over the seeds; commit '
       f'{", ".join(commits)}.']) + '\n')
 
 
-def _runs(records):
+def _runs(records: Sequence[Record]) -> pd.DataFrame:
   rows = pd.DataFrame([{
-      'data set': record['dataset']['name'], 'network': record['network'], 'rule': record['settings']['pruner'],
-      'ratio': record['settings']['ratio'], 'pattern': record['settings'].get('pattern', 'unstructured'),
-      'check': record['settings']['check'] or '-',
-      'kept': sum(layer['kept'] for layer in record['layers']),
-      'on paths': record['collapse']['effective_kept'],
-      'final': 100 * record['final_accuracy'], 'best': 100 * record['best_accuracy']} for record in records])
+      'data set': record.dataset.name, 'network': record.network, 'rule': record.settings.pruner,
+      'ratio': record.settings.ratio, 'pattern': record.settings.pattern, 'check': record.settings.check or '-',
+      'kept': record.kept, 'on paths': record.collapse.effective_kept,
+      'final': 100 * record.final_accuracy, 'best': 100 * record.best_accuracy} for record in records])
   together = rows.groupby(['data set', 'network', 'rule', 'ratio', 'pattern', 'check'], sort=False, dropna=False)
   table = together[['kept', 'on paths']].mean().round().astype('Int64')
   table.insert(0, 'seeds', together.size())
@@ -75,9 +76,9 @@ def _runs(records):
   return table.reset_index()
 
 
-def _mean_and_deviation(values):
-  return f'{values.mean():.2f}' + (f' ± {values.std():.2f}' if len(values) > 1 else '')
+def _mean_and_deviation(values: 'pd.Series[float]') -> str:
+  return f'{values.mean():.2f}' + (f' ± {values.std(ddof=1):.2f}' if len(values) > 1 else '')
 
 
-def _integer(value):
+def _integer(value: float) -> str:
   return '-' if pd.isna(value) else f'{int(value):,}'
