@@ -5,6 +5,7 @@ import pytest
 
 from tests import example_records
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning import rules
 from tickets_tf.runs import records
 from tickets_tf.runs.run import Run
 from tickets_tf.runs.settings import Settings
@@ -36,6 +37,23 @@ def test_the_keys_of_a_record_are_those_of_its_format(tmp_path, record):
   assert values['settings'] == dataclasses.asdict(record.settings)
   assert values['layers'][0] == {'name': 'conv1', 'shape': [3, 3, 1, 4], 'weights': 36, 'kept': 4, 'dense_macs': 2304,
                                  'sparse_macs': 256}
+
+
+def test_weights_and_kept_are_sums_over_layers(record):
+  layer, = record.layers
+  two = dataclasses.replace(record, layers=(layer, dataclasses.replace(layer, name='fc', weights=20, kept=3)))
+  assert (two.weights, two.kept) == (56, 7)
+
+
+def test_functions_are_told_by_their_module_and_name():
+  choices = records.Choices.of(rules.Rule(json.dumps, json.JSONDecoder.decode, 'trained', '2', 3))
+  assert choices == records.Choices('json:dumps', 'json.decoder:JSONDecoder.decode', 'trained', '2', 3)
+
+
+def test_numbers_that_json_does_not_know_are_never_written(tmp_path, record):
+  with pytest.raises(ValueError, match='not JSON compliant'):
+    records.write(tmp_path, dataclasses.replace(record, proof={'share': float('nan')}))
+  assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('missing', REQUIRED)

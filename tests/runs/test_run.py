@@ -1,8 +1,11 @@
 import dataclasses
 import itertools
+import pathlib
 
 import pytest
 
+from tickets_tf import registry
+from tickets_tf.checks import Check
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning import rules
 from tickets_tf.runs.run import Run
@@ -71,6 +74,8 @@ def test_rounds_that_train_are_runs_of_their_own():
   # The ladder is the same one, however far it goes down.
   assert before(pruner='lottery', rounds=2, ratio=1 - 0.8**2)[0] == first
   assert before(pruner='lottery', rounds=3, scored_at='2', ratio=1 - 0.8**3)[0].settings.stop_epoch == 2
+  # Also if its ratios are as a user writes them: 1 - 0.9**4, after which floating point gives 0.27100000000000013.
+  assert before(pruner='lottery', rounds=4, ratio=0.3439) == [Run(change(pruner='lottery', rounds=3, ratio=0.271))]
 
 
 def test_rounds_at_the_initialisation_need_nothing():
@@ -95,6 +100,11 @@ def test_a_checked_ticket_needs_the_original_and_what_its_scores_are_of():
   assert before(pruner='lottery', rounds=2, check='reinitialise') == [lottery]
 
 
+def test_scores_of_all_weights_are_those_of_one_round_also_if_the_rule_has_more(monkeypatch):
+  monkeypatch.setitem(rules.RULES._entries, 'slow', rules.Rule('magnitude', 'global', 'trained', 'init', rounds=3))
+  assert before(pruner='slow', check='invert') == [Run(change(pruner='slow')), dense()]
+
+
 def test_a_run_of_raw_settings_is_that_of_their_canonical_form():
   run = Run(Settings(pruner='snip', allocation='global'))
   assert run == Run(Settings(pruner='snip')) and run.settings.allocation == ''
@@ -107,10 +117,25 @@ def test_a_run_of_raw_settings_is_that_of_their_canonical_form():
     ({'pruner': 'dense', 'check': 'rearrange'}, 'removes nothing that could be checked'),
     ({'pruner': 'given', 'mask': 'x.npz', 'check': 'random_labels'}, 'the mask of --mask is given'),
     ({'trained_on': 'rearrange'}, '--trained_on=rearrange: expected a check that changes the data'),
+    ({'check': 'json:dumps'}, '--check=json:dumps: expected a tickets_tf.checks.Check at the seam data or ticket'),
+    ({'check': 'odd'}, '--check=odd: expected a tickets_tf.checks.Check at the seam data or ticket'),
 ])
-def test_what_does_not_go_together(changes, expected):
+def test_what_does_not_go_together(changes, expected, monkeypatch):
+  monkeypatch.setitem(registry.CHECKS._entries, 'odd', Check('weights', lambda *_: None, '?', '', ''))
   with pytest.raises(UsageError, match=expected):
     Run(change(**changes))
+
+
+def test_weights_of_an_epoch_that_is_never_trained_cannot_be_taken():
+  with pytest.raises(UsageError, match='--rewind_epoch=30: expected a number of epochs up to 8'):
+    before(pruner='weight_rewinding', rewind_epoch=30)
+
+
+def test_a_given_mask_has_its_own_ratio_and_can_start_from_trained_weights(tmp_path):
+  given = {'pruner': 'given', 'mask': str(tmp_path / 'mask.npz')}
+  (tmp_path / 'mask.npz').write_bytes(b'mask')
+  assert Run(change(**given, ratio=0.5)) == Run(change(**given, ratio=0.9))
+  assert before(**given) == [] and before(**given, rewound_to='2') == [dense(stop_epoch=2)]
 
 
 def test_the_density_falls_geometrically():
@@ -124,6 +149,7 @@ def test_the_density_falls_geometrically():
 def test_the_digest_depends_on_what_changes_the_outcome_alone():
   plain = Run(Settings())
   assert plain.digest == '44136fa3', 'a new setting renames no old run'
+  assert plain.replace(seed=3, ratio=0.9, pruner='snip', jit=True, epochs=8).digest == '163a48d7'
   assert plain.replace(output_dir='elsewhere', progress=False, tensorboard=False).digest == plain.digest
   changes = ({}, {'seed': 1}, {'ratio': 0.9}, {'data_dir': 'x'}, {'jit': True})
   assert len({plain.replace(**change).digest for change in changes}) == 5
@@ -133,6 +159,12 @@ def test_the_name_is_one_readable_folder():
   name = Run(Settings(pruner='json:dumps', seed=3, ratio=0.98)).name
   assert name.startswith('digits-resnet20-json.dumps-0.98-seed3-')
   assert '/' not in name and ':' not in name
+
+
+def test_the_folder_can_lie_in_the_users_home(monkeypatch):
+  monkeypatch.setenv('HOME', '/home/me')
+  run = Run(Settings(output_dir='~/runs'))
+  assert run.folder.path == pathlib.Path('/home/me/runs') / run.name
 
 
 def test_a_mask_counts_by_what_is_in_its_file(tmp_path):
