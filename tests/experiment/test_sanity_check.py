@@ -1,6 +1,7 @@
 """The sanity check on planted accuracies: what is asked, what is compared, and what comes out."""
 
 import dataclasses
+import statistics
 
 import numpy as np
 import pytest
@@ -10,8 +11,12 @@ from tests.planted_runs import BASE
 from tests.planted_runs import World
 from tests.planted_runs import check
 from tickets_tf.errors import UsageError
+from tickets_tf.experiment import sanity_check
 from tickets_tf.experiment import sweep
+from tickets_tf.judging.comparison import compare
+from tickets_tf.judging.forecast import seeds_to_decide
 from tickets_tf.judging.verdicts import KeepRatios
+from tickets_tf.report import wording
 
 
 @pytest.fixture
@@ -207,3 +212,120 @@ def test_a_question_whose_runs_all_fail_is_not_asked_again(monkeypatch):
   failure, = verdicts.failures
   assert 'seed0' in failure and failure.endswith(' and 2 more: too few images')
   assert verdicts.stopped == 'without any pair of runs: snip at 0.9: half_dataset'
+
+
+def test_at_later_looks_the_questions_that_are_decided_still_count(monkeypatch):
+  # Three of four questions are decided at the first look; the p-values of the fourth stay those of a family of four.
+  drops = [0.2, 0.9, 0.1, 1.1, 0.3]
+  names = ('rearrange', 'shuffle_weights', 'reinitialise')
+  world = World({('snip', 'invert'): drops, **{('snip', name): 9.0 for name in names}}, noise=0)
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=(*names, 'invert'), seeds=None, max_seeds=5)
+  assert [each.verdict for each in verdicts.judgements] == ['sensitive'] * 3 + ['undecided']
+  assert [len(each.seeds) for each in verdicts.judgements] == [3, 3, 3, 5] and verdicts.looks.done == 2
+  alone = compare(drops, [0] * 5, resolution=0.01)
+  assert 4 * alone.p_drop < 1
+  assert verdicts.judgements[3].p_drop == pytest.approx(4 * alone.p_drop)
+  assert verdicts.judgements[3].p_equivalent == pytest.approx(min(4 * alone.p_equivalent, 1))
+
+
+def test_each_look_spends_its_own_level(monkeypatch):
+  # At the first look this drop would be sensitive at the level of the whole, but not at that of the look.
+  drops = [1.0, 1.5, 1.1]
+  world = World({('snip', 'invert'): [*drops, -9.0, 9.0]}, noise=0)
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=('invert',), seeds=None, max_seeds=5, alpha=0.01)
+  assert verdicts.looks.levels[0] < compare(drops, [0] * 3, resolution=0.01).p_drop < 0.01
+  assert verdicts.looks.done == 2
+
+
+def test_the_step_between_accuracies_counts(monkeypatch):
+  # Three differences of 0 on 360 images are chance, not certainty.
+  world = World({}, noise=0, test_images=360)
+  verdicts = check(monkeypatch, world, pruners=('snip',), seeds=3)
+  assert verdicts.resolution == pytest.approx(100 / 360)
+  expected = compare([90] * 3, [90] * 3, resolution=100 / 360)
+  assert {each.verdict for each in verdicts.judgements} == {'undecided'}
+  assert [each.p_equivalent for each in verdicts.judgements] == pytest.approx([7 * expected.p_equivalent] * 7)
+  assert compare([90] * 3, [90] * 3).p_equivalent == 0
+
+
+@pytest.mark.parametrize('margin, verdict', [(0.5, 'sensitive'), (2.0, 'insensitive')])
+def test_the_margin_is_that_of_the_plan(margin, verdict, monkeypatch):
+  world = World({('snip', 'invert'): [1.0, 1.1, 0.9]}, noise=0)
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=('invert',), seeds=3, margin=margin)
+  assert verdicts.judgements[0].verdict == verdict and verdicts.margin == margin
+
+
+def test_what_is_judged_is_the_accuracy_of_the_final_weights(monkeypatch):
+  # The best epochs are as planted, too: they tell nothing of a drop.
+  class Best(World):
+    def record(self, run):
+      return dataclasses.replace(super().record(run), best_accuracy=0.97 - run.settings.seed / 100)
+
+  world = Best({('snip', 'invert'): [3.0, 3.1, 2.9]}, noise=0)
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=('invert',), seeds=3)
+  judgement, = verdicts.judgements
+  assert judgement.verdict == 'sensitive' and judgement.difference.mean == pytest.approx(3.0)
+  assert judgement.original.accuracies == (90.0, 90.0, 90.0) and judgement.checked.accuracies == (87.0, 86.9, 87.1)
+  assert verdicts.dense.mean == pytest.approx(90)
+
+
+def test_the_forecast_is_at_the_level_that_the_question_has_to_meet(monkeypatch):
+  drops = [0.9, -0.6, 2.2, 0.4, 1.3]
+  world = World({('snip', name): drops for name in ('invert', 'rearrange', 'reinitialise')}, noise=0)
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=('invert', 'rearrange', 'reinitialise'))
+  comparison = compare(drops, [0] * 5, resolution=0.01)
+  expected = seeds_to_decide(comparison, 0.05 / 3)
+  assert expected != seeds_to_decide(comparison, 0.05)
+  assert [(each.verdict, each.forecast) for each in verdicts.judgements] == [('undecided', expected)] * 3
+
+
+def test_deviations_are_those_of_a_sample(monkeypatch):
+  world = World({('snip', 'invert'): [1.0, 2.0, 4.0], ('snip', ''): [0.0, 0.0, 1.5], ('dense', ''): [0.0, 1.0, 3.0]},
+                noise=0)
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=('invert',), seeds=3)
+  judgement, = verdicts.judgements
+  assert judgement.original.deviation == pytest.approx(statistics.stdev([0, 0, 1.5]))
+  assert judgement.checked.deviation == pytest.approx(statistics.stdev([1, 2, 4]))
+  assert verdicts.dense.deviation == pytest.approx(statistics.stdev([0, 1, 3]))
+  assert judgement.difference.deviation == pytest.approx(statistics.stdev([1, 2, 2.5]))
+  assert wording.mean_and_deviation(judgement.checked) == '87.67 ± 1.53'
+
+
+def test_a_cut_checked_ticket_is_told_and_one_cut_original_leaves_the_verdict(monkeypatch):
+  class Cut(World):
+    def connected(self, run):
+      return (run.settings.check, run.settings.seed) not in (('invert', 0), ('', 2))
+
+  judgement, = check(monkeypatch, Cut({('snip', 'invert'): 9.0}), pruners=('snip',), checks=('invert',)).judgements
+  assert judgement.collapsed == (True, False, True, False, False)
+  assert judgement.verdict == 'sensitive'
+
+
+def test_commits_and_environment_are_those_of_the_runs(monkeypatch):
+  class Mixed(World):
+    def record(self, run):
+      commit = {'dense': 'b', 'snip': 'a'}[run.settings.pruner] if run.settings.seed else None
+      return dataclasses.replace(super().record(run), environment={'commit': commit, 'of': run.settings.pruner})
+
+  verdicts = check(monkeypatch, Mixed({}), pruners=('snip',), checks=('invert',), seeds=3)
+  assert verdicts.commit == 'a, b' and verdicts.environment == {'commit': None, 'of': 'dense'}
+  verdicts = check(monkeypatch, Mixed({}), pruners=('snip',), checks=('invert',), seeds=1)
+  assert verdicts.commit is None
+
+
+def test_the_budget_is_that_of_all_looks_together(monkeypatch):
+  class Timed(World):
+    minutes = ()
+
+    def run_all(self, runs, parallel=1, minutes=0, say=print, progress=True):
+      self.minutes = (*self.minutes, minutes)
+      assert (parallel, progress) == (3, False)
+      return super().run_all(runs)
+
+  times = iter([0.0, 60.0, 6000.0])
+  monkeypatch.setattr(sanity_check.time, 'monotonic', lambda: next(times))
+  world = Timed({('snip', 'invert'): [-9.0, 9.0, 0.0, 0.0, 0.0]}, noise=0)
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=('invert',), seeds=None, max_seeds=5, minutes=10,
+                   parallel=3)
+  assert world.minutes == (9.0, 0.01), 'a spent budget is not a budget without end'
+  assert verdicts.stopped is None

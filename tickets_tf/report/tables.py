@@ -21,9 +21,9 @@ def layer_table(record: Record) -> str:
   table['keep ratio'] = table['kept'] / table['weights']
   table = table.rename(columns={'name': 'layer', 'dense_macs': 'MACs dense', 'sparse_macs': 'MACs sparse'})
   columns = ['layer', 'shape', 'weights', 'kept', 'keep ratio', 'MACs dense', 'MACs sparse']
-  return table[columns].to_string(
-      index=False, formatters={'keep ratio': '{:.4f}'.format, **{name: _integer for name in columns if name in (
-          'weights', 'kept', 'MACs dense', 'MACs sparse')}})
+  numbers = {name: _integer for name in ('weights', 'kept', 'MACs dense', 'MACs sparse')}
+  # Some versions of Pandas do not ask the formatters of a missing number.
+  return table[columns].to_string(index=False, na_rep='-', formatters={'keep ratio': '{:.4f}'.format, **numbers})
 
 
 def summary(record: Record) -> str:

@@ -110,30 +110,30 @@ def dense(verdicts: Verdicts) -> str:
 def statistics(verdicts: Verdicts) -> list[str]:
   """Returns the statistics behind the verdicts as a list of paragraphs."""
   margin, alpha = number(verdicts.margin), verdicts.alpha
+  controls_too = '; those of the planted controls likewise, by themselves' if verdicts.controls else ''
   paragraphs = [
-      'Each comparison pairs the original and the checked ticket of the same seed, and the difference is original - '
-      'checked, in percent points. A rule is insensitive where two one-sided paired t-tests (TOST, Schuirmann 1987) '
-      f'put the mean difference within the margin of ±{margin} points, and sensitive where a one-sided paired t-test '
-      f'(Student 1908) puts it above zero and its estimate is above {margin} points.',
+      'Each comparison pairs the original and the checked ticket of the same seed; a difference is original - checked, '
+      'in percent points. A rule is insensitive if two one-sided paired t-tests (TOST, Schuirmann 1987) put the mean '
+      f'difference within the margin of ±{margin} points. It is sensitive if a one-sided paired t-test (Student 1908) '
+      f'puts the mean difference above zero and its estimate is above {margin} points.',
       'The p-values of all judgements ("p equivalent" and "p drop") are corrected together by Holm\'s method (1979), '
       f'to a probability of at most {alpha:.3g} for even one wrong verdict, as far as differences are about normal '
-      'over seeds' + ('; those of the planted controls likewise, by themselves' if verdicts.controls else '')
-      + '. The intervals are each for itself, not corrected.',
-      'Undecided means that the seeds so far show neither, not that there is no difference; with fewer than 3 seeds, '
-      'or where no path leads through any of the original tickets, every verdict is undecided. A forecast is the '
-      'total number of seeds that would probably decide it, were the estimates of today the true values.']
+      f'over seeds{controls_too}. Each interval stands alone and is not corrected.',
+      'Undecided means that the seeds so far show neither, not that there is no difference. With fewer than '
+      f'{MINIMUM} seeds, or if no path leads through any of the original tickets, every verdict is undecided. A '
+      'forecast is the total number of seeds that would probably decide it if today\'s estimates were the true values.']
   if verdicts.looks:
     looks = verdicts.looks
     levels = ', '.join(f'{level:.3g}' for level in looks.levels)
     paragraphs.append(
         f'Seeds were added in up to {count(len(looks.sizes), "look")}, at {", ".join(map(str, looks.sizes))} '
-        f'seeds; {looks.done} done. Corrected p-values are held against the level of their look ({levels}; '
-        f'{_SPENDING.get(looks.kind, looks.kind)} spending, Lan and DeMets 1983), which add up to {alpha:.3g}: '
+        f'seeds; {looks.done} done. Corrected p-values are compared with the level of their look ({levels}; '
+        f'{_SPENDING.get(looks.kind, looks.kind)} spending, Lan and DeMets 1983). The levels add up to {alpha:.3g}, so '
         'looking more than once makes no verdict more likely to be wrong.')
   if verdicts.resolution:
     paragraphs.append(
-        f'Two accuracies that differ are {verdicts.resolution:.3g} points apart at least, one test image; so the '
-        'tests take the deviation of the differences as at least '
+        f'Two different accuracies are at least {verdicts.resolution:.3g} points apart, one test image. So the tests '
+        'take the deviation of the differences as at least '
         f'{verdicts.resolution / math.sqrt(6):.3g} points, that of two rounding errors.')
   return paragraphs
 
