@@ -31,9 +31,10 @@ def test_the_keys_of_a_record_are_those_of_its_format(tmp_path, record):
   records.write(tmp_path, record)
   values = json.loads((tmp_path / 'record.json').read_text())
   assert list(values) == ['format', 'settings', 'digest', 'seed', 'rule', 'needed', 'proof', 'network', 'dataset',
-                          'mask', 'pattern', 'layers', 'collapse', 'final_accuracy', 'best_accuracy', 'best_epoch', 'best_on',
-                          'seconds', 'environment']
-  assert records.FORMAT == 1, 'it rises if these change'
+                          'mask', 'pattern', 'layers', 'all_weights', 'unpruned', 'collapse', 'final_accuracy',
+                          'settled_accuracy', 'balanced_accuracy', 'class_accuracy', 'best_accuracy', 'best_epoch', 'best_on',
+                          'seconds', 'environment', 'notes']
+  assert records.FORMAT == 2, 'it rises if these change'
   assert values['settings'] == dataclasses.asdict(record.settings)
   assert values['layers'][0] == {'name': 'conv1', 'shape': [3, 3, 1, 4], 'weights': 36, 'kept': 4, 'dense_macs': 2304,
                                  'sparse_macs': 256}
@@ -73,7 +74,7 @@ def test_an_incomplete_record_is_one_line_that_names_what_is_missing(missing, tm
     (('settings', 'epochs'), 'many', r'--epochs=many: expected int'),
     (('settings', 'epochz'), 3, r'unknown settings: epochz'),
     (('settings',), [], r'settings: expected a JSON object'),
-    (('format',), 2, r"format 2 is newer than this program's, 1"),
+    (('format',), 3, r"format 3 is newer than this program's, 2"),
 ])
 def test_a_wrong_part_is_named(path, value, expected, tmp_path, record):
   values = json.loads(json.dumps(records.to_json(record)))
@@ -96,4 +97,13 @@ def test_a_damaged_record_is_named(text, tmp_path):
 
 def test_a_folder_without_a_record_is_named(tmp_path):
   with pytest.raises(UsageError, match=r'holds no record\.json: not the folder of a finished run'):
+    records.read(tmp_path)
+
+
+def test_a_record_of_an_earlier_format_is_named_as_such(tmp_path, record):
+  values = records.to_json(record)
+  for name in ('settled_accuracy', 'notes'):
+    del values[name]
+  (tmp_path / 'record.json').write_text(json.dumps({**values, 'format': 1}))
+  with pytest.raises(UsageError, match=r'record\.json: format 1, from an earlier version, lacks settled_accuracy, notes;'):
     records.read(tmp_path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import dataclasses
+import math
 import pathlib
 import shutil
 import time
@@ -15,8 +16,10 @@ import tf_keras as keras
 from tickets_tf import data
 from tickets_tf import environment
 from tickets_tf import export
+from tickets_tf import files
 from tickets_tf import models
 from tickets_tf import registry
+from tickets_tf import seeds
 from tickets_tf import training
 from tickets_tf.data import Dataset
 from tickets_tf.errors import TicketsError
@@ -32,6 +35,7 @@ from tickets_tf.runs.run import Run
 from tickets_tf.training import Epoch
 from tickets_tf.training import checkpoints
 from tickets_tf.training import evaluation
+from tickets_tf.training import settling
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,17 +78,35 @@ class Stages:
     epochs = training.train(self.model, mask, self.pipeline, judged, settings, folder.path, self.strategy)
     with Stopwatch() as export_time:
       checkpoints.save_weights(self.model, folder.final)
-      final = evaluation.accuracy(self._classify, self.dataset.test)
+      accuracies = self._accuracies()
       if settings.export:
-        export.write_saved_model(self.model, self.dataset, folder.saved_model,
-                                  {'mask': mask.digest(), 'settings': dataclasses.asdict(settings)})
+        self._write_saved_model(mask)
     seconds = records.Seconds(data=self.data_seconds, find=find_time.seconds,
                               train=round(sum(epoch.seconds for epoch in epochs), 3), export=export_time.seconds)
-    records.write(folder.path, self._record(mask, collapse, final, epochs, seconds, found_on))
+    records.write(folder.path, self._record(mask, collapse, accuracies, epochs, seconds, found_on))
     shutil.rmtree(folder.checkpoints, ignore_errors=True)
 
-  def _record(self, mask: Mask, collapse: Collapse, final: float, epochs: list[Epoch], seconds: records.Seconds,
-              found_on: dict[str, Any]) -> Record:
+  def _accuracies(self) -> '_Accuracies':
+    """Judges the final weights on the test set, as they are and with settled batch-norm statistics, which it keeps."""
+    test = self.dataset.test
+    predicted = evaluation.predicted_classes(self._classify, test)
+    of_classes = evaluation.class_accuracies(predicted, test.labels, self.dataset.num_classes)
+    seed = seeds.integer(self.run.settings.seed, 'settling')
+    statistics = settling.settled_statistics(self.model, self.pipeline, seed)
+    with files.replacing(self.run.folder.settled) as temporary:
+      np.savez(temporary, *statistics)
+    return _Accuracies(
+        final=evaluation.share_right(predicted, test.labels),
+        settled=settling.settled(self.model, statistics, lambda: evaluation.accuracy(self._classify, test)),
+        balanced=evaluation.balanced_accuracy(of_classes),
+        of_classes=of_classes)
+
+  def _write_saved_model(self, mask: Mask) -> None:
+    export.write_saved_model(self.model, self.dataset, self.run.folder.saved_model,
+                             {'mask': mask.digest(), 'settings': dataclasses.asdict(self.run.settings)})
+
+  def _record(self, mask: Mask, collapse: Collapse, accuracies: '_Accuracies', epochs: list[Epoch],
+              seconds: records.Seconds, found_on: dict[str, Any]) -> Record:
     run, dataset = self.run, self.dataset
     best = max(epochs, key=lambda epoch: epoch.evaluation_accuracy)
     height, width, channels = dataset.image_shape
@@ -102,13 +124,19 @@ class Stages:
         mask=mask.digest(),
         pattern=records.PatternKept(run.settings.pattern, tuple(broken_by)),
         layers=_layers(models.prunable_kernels(self.model), mask),
+        all_weights=sum(math.prod(weight.shape) for weight in self.model.trainable_weights),
+        unpruned={},
         collapse=collapse,
-        final_accuracy=final,
+        final_accuracy=accuracies.final,
+        settled_accuracy=accuracies.settled,
+        balanced_accuracy=accuracies.balanced,
+        class_accuracy=accuracies.of_classes,
         best_accuracy=best.evaluation_accuracy,
         best_epoch=best.epoch,
         best_on='test' if dataset.validation is None else 'validation',
         seconds=seconds,
-        environment=found_on)
+        environment=found_on,
+        notes=())
 
   def _fresh(self) -> keras.Model:
     return networks.network(self.run.settings, self.dataset, self.strategy, 'reinitialisation')
@@ -116,6 +144,15 @@ class Stages:
   def _classify(self, images: np.ndarray) -> tf.Tensor:
     # Eagerly: some calls are over before a graph of them would be built.
     return self.model(data.normalise(images, self.dataset.mean, self.dataset.std), training=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Accuracies:
+  """What final weights are worth on the test set, see `Record`."""
+  final: float
+  settled: float
+  balanced: float
+  of_classes: tuple[float | None, ...]
 
 
 class Stopwatch:

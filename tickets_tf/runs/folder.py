@@ -62,6 +62,11 @@ class RunFolder:
     return self.path / 'final.weights.h5'
 
   @property
+  def settled(self) -> pathlib.Path:
+    """The batch-norm statistics of the settled accuracy."""
+    return self.path / 'settled.npz'
+
+  @property
   def saved_model(self) -> pathlib.Path:
     """The trained ticket as a SavedModel, a folder."""
     return self.path / 'ticket'

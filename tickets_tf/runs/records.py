@@ -17,7 +17,7 @@ from tickets_tf.runs.settings import Settings
 from tickets_tf.runs.settings import from_dict
 
 # It rises whenever a key changes its name or meaning.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,13 +91,19 @@ class Record:
     mask: `Mask.digest`.
     pattern: the pattern of the kept weights.
     layers: the prunable kernels, in network order.
+    all_weights: all trainable weights of the network, biases and normalisation included.
+    unpruned: name -> size of the matrices that no rule can prune.
     collapse: what of the ticket lies on paths.
     final_accuracy: test accuracy of the final weights, in [0, 1].
+    settled_accuracy: the same with batch-norm statistics estimated afresh by one pass over the training images.
+    balanced_accuracy: mean of `class_accuracy` over the classes that have test images.
+    class_accuracy: test accuracy of the final weights within each class, in [0, 1]; None for a class without images.
     best_accuracy: the highest accuracy of an epoch, in [0, 1].
     best_epoch: that epoch, counted from 1.
     best_on: `'test'` or `'validation'`: what the best epoch was chosen on.
     seconds: time spent.
     environment: versions, devices and commit, JSON values.
+    notes: what was said of the data: what was skipped, converted or united.
     export: what `bin/export` wrote last, JSON values; None if nothing.
     format: version of the file.
   """
@@ -112,13 +118,19 @@ class Record:
   mask: str
   pattern: PatternKept
   layers: tuple[Layer, ...]
+  all_weights: int
+  unpruned: dict[str, int]
   collapse: Collapse
   final_accuracy: float
+  settled_accuracy: float
+  balanced_accuracy: float
+  class_accuracy: tuple[float | None, ...]
   best_accuracy: float
   best_epoch: int
   best_on: str
   seconds: Seconds
   environment: dict[str, Any]
+  notes: tuple[str, ...]
   export: dict[str, Any] | None = None
   format: int = FORMAT
 
@@ -169,6 +181,8 @@ def read(folder: str | pathlib.Path) -> Record:
 def _from_json(values: Mapping[str, Any]) -> Record:
   required = [field.name for field in dataclasses.fields(Record) if field.default is dataclasses.MISSING]
   missing = [name for name in ('format', *required) if name not in values]
+  if missing and isinstance(values.get('format'), int) and values['format'] < FORMAT:
+    raise UsageError(f'format {values["format"]}, from an earlier version, lacks {", ".join(missing)}')
   if missing:
     raise UsageError(f'lacks {", ".join(missing)}')
   if not isinstance(values['format'], int) or values['format'] > FORMAT:

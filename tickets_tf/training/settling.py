@@ -1,0 +1,80 @@
+"""Batch-norm statistics of final weights: the running ones may be ruined by channels that are nearly dead.
+
+A running variance near zero divides by next to nothing, so that a network which is right in training mode is wrong in
+inference mode. One pass over the training images with the weights untouched gives statistics that fit the weights.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import tf_keras as keras
+
+from tickets_tf.data import Pipeline
+
+Statistics = list[npt.NDArray[np.float32]]
+
+
+def statistics_of(model: keras.Model) -> Statistics:
+  """Returns the mean and the variance of every batch norm of a network, in order, [channels] each."""
+  return [value.numpy() for layer in _batch_norms(model) for value in (layer.moving_mean, layer.moving_variance)]
+
+
+def set_statistics(model: keras.Model, statistics: Statistics) -> None:
+  """Gives a network's batch norms other statistics, in the order of `statistics_of`."""
+  variables = [variable for layer in _batch_norms(model) for variable in (layer.moving_mean, layer.moving_variance)]
+  for variable, value in zip(variables, statistics, strict=True):
+    variable.assign(value)
+
+
+def settled_statistics(model: keras.Model, pipeline: Pipeline, seed: int) -> Statistics:
+  """Estimates the statistics afresh by one epoch of training images in training mode; the network is left as it was.
+
+  Every batch counts equally: after batch i the estimate is the mean of the statistics of i batches.
+
+  Args:
+    model: the network with its final weights.
+    pipeline: the batches of its training; those of the first epoch are used.
+    seed: seed of layers that are random in training mode.
+
+  Returns:
+    Statistics in the order of `statistics_of`; empty if the network has no batch norm.
+  """
+  layers = _batch_norms(model)
+  if not layers:
+    return []
+  before = model.get_weights()
+  momenta = [layer.momentum for layer in layers]
+  keras.utils.set_random_seed(seed)
+  try:
+    for number, (images, _) in enumerate(pipeline.dataset(0, pipeline.steps_per_epoch)):
+      for layer in layers:
+        layer.momentum = number / (number + 1)
+      model(images, training=True)
+    return statistics_of(model)
+  finally:
+    for layer, momentum in zip(layers, momenta, strict=True):
+      layer.momentum = momentum
+    model.set_weights(before)
+
+
+def settled(model: keras.Model, statistics: Statistics, measure: Callable[[], float]) -> float:
+  """Returns what `measure` gives while a network has other statistics.
+
+  Args:
+    model: the network; it is left as it was.
+    statistics: what `settled_statistics` returned.
+    measure: function without arguments that uses the network.
+  """
+  before = statistics_of(model)
+  set_statistics(model, statistics)
+  try:
+    return measure()
+  finally:
+    set_statistics(model, before)
+
+
+def _batch_norms(model: keras.Model) -> list[keras.layers.Layer]:
+  # A frozen one computes in inference mode whatever it is told.
+  return [layer for layer in model._flatten_layers()  # pylint: disable=protected-access
+          if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
