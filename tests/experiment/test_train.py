@@ -51,7 +51,7 @@ def test_what_a_run_leaves(unbroken):
   folder = Run(settings).folder.path
   assert {path.name for path in folder.iterdir()} == {
       '.lock', 'settings.json', 'environment.json', 'start.weights.h5', 'proof.json', 'mask.npz', 'metrics.jsonl',
-      'final.weights.h5', 'ticket', 'record.json'}
+      'final.weights.h5', 'settled.npz', 'ticket', 'record.json'}
   assert record == records.read(folder)
   assert record.settings == settings == from_dict(records.read_json(folder / 'settings.json'))
   assert record.seed == 0 and record.digest in folder.name

@@ -15,7 +15,9 @@ LAYERS = (Layer('conv1', (3, 3, 1, 4), 36, 4, 2304, 256), Layer('classifier', (4
 
 
 def record(seed=0, **changes):
-  return example_records.record(Run(Settings(pruner='snip', ratio=0.8, seed=seed)), **{'layers': LAYERS, **changes})
+  settled = changes.get('final_accuracy', 0.9)
+  return example_records.record(Run(Settings(pruner='snip', ratio=0.8, seed=seed)),
+                                **{'layers': LAYERS, 'settled_accuracy': settled, **changes})
 
 
 def test_layers_have_a_total():
@@ -70,3 +72,9 @@ def test_what_lies_on_paths_is_left_out_if_it_is_not_known(effective_kept):
   found = dataclasses.replace(found, collapse=dataclasses.replace(found.collapse, effective_kept=effective_kept))
   assert 'paths' not in report.summary(found)
   assert report.runs_table([found]).splitlines()[1].split()[8] == '<NA>'
+
+
+@pytest.mark.parametrize('settled, told', [(0.87, ''), (0.86, ''), (0.925, '+5.5 points'), (0.80, '-7.0 points')])
+def test_statistics_that_do_not_fit_the_weights_are_told(settled, told):
+  text = report.summary(record(final_accuracy=0.87, settled_accuracy=settled))
+  assert (told in text and f'settled accuracy {settled:.2%}' in text) if told else 'settled' not in text

@@ -1,5 +1,7 @@
 """Batch-norm statistics that fit the final weights."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import tickets_tf
 from tickets_tf.data import Examples
 from tickets_tf.data import Pipeline
 from tickets_tf.data import normalise
+from tickets_tf.experiment import evaluate
 from tickets_tf.training import settling
 
 MEAN, STD = (0.5,) * 3, (0.25,) * 3
@@ -39,7 +42,8 @@ def test_ruined_statistics_are_mended_for_a_measurement_and_left_as_they_were(sm
   settling.set_statistics(small_model, ruined)
   images = normalise(pipeline.examples.images[:32], MEAN, STD)
   assert float(np.abs(small_model(images)).max()) > 100
-  largest = settling.settled(small_model, settled, lambda: float(np.abs(small_model(images)).max()))
+  with settling.settled(small_model, settled):
+    largest = float(np.abs(small_model(images)).max())
   assert largest < 100
   for value, kept in zip(settling.statistics_of(small_model), ruined, strict=True):
     np.testing.assert_array_equal(value, kept)
@@ -52,7 +56,8 @@ def test_networks_without_batch_norm_and_frozen_ones_have_nothing_to_settle(smal
   import tf_keras as keras
   plain = keras.Sequential([keras.layers.Flatten(input_shape=(8, 8, 3)), keras.layers.Dense(10)])
   assert settling.settled_statistics(plain, pipeline, 0) == []
-  assert settling.settled(plain, [], lambda: 0.5) == 0.5
+  with settling.settled(plain, []):
+    assert settling.statistics_of(plain) == []
   small_model.trainable = False
   assert settling.settled_statistics(small_model, pipeline, 0) == []
 
@@ -67,3 +72,12 @@ def test_the_record_has_the_settled_accuracy_and_the_run_its_statistics(tmp_path
   assert record.settled_accuracy != record.final_accuracy, 'after one epoch running statistics lag behind'
   of_classes = [each for each in record.class_accuracy if each is not None]
   assert record.balanced_accuracy == pytest.approx(np.mean(of_classes)) and len(of_classes) == 10
+
+
+def test_a_saved_model_takes_settled_statistics_if_asked(tmp_path):
+  settings = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1, ratio=0.8,
+                                 progress=False, tensorboard=False, settle=True, output_dir=str(tmp_path))
+  record = tickets_tf.train(settings, say=lambda line: None)
+  found, recorded = evaluate.evaluate(tickets_tf.Run(settings).folder.path, lambda line: None)
+  assert found == pytest.approx(record.settled_accuracy, abs=1e-6) and recorded == record.settled_accuracy
+  assert tickets_tf.Run(settings).name == tickets_tf.Run(dataclasses.replace(settings, settle=False)).name

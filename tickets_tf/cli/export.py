@@ -22,6 +22,7 @@ def define_flags() -> None:
   flags.DEFINE_list('variants', [], 'forms to try, of dense and sparse float32, float16 and int8, as in sparse_int8, or '
                     'package.module:name of your own; empty: all')
   flags.DEFINE_bool('compact', False, 'remove channels that have no weights left')
+  flags.DEFINE_bool('settle', False, 'take the batch-norm statistics of the settled accuracy in the record')
   flags.DEFINE_string('data_dir', '', 'folder of the data set, if it has moved since the training')
   flags.DEFINE_integer('rounds', 11, 'pairs of measurements of latency', lower_bound=5)
 
@@ -35,7 +36,7 @@ def main() -> None:
     from tickets_tf.export import bundle
     from tickets_tf.export import card
   options = bundle.Options(values.tflite, values.tolerance, tuple(values.variants), values.rounds, values.compact,
-                           values.data_dir)
+                           values.data_dir, values.settle)
   write = bundle.export_run if values.run else bundle.export_saved_model
   print(card.table(write(values.run or values.saved_model, values.output or None, options)))
 

@@ -16,7 +16,6 @@ import tf_keras as keras
 from tickets_tf import data
 from tickets_tf import environment
 from tickets_tf import export
-from tickets_tf import files
 from tickets_tf import models
 from tickets_tf import registry
 from tickets_tf import seeds
@@ -93,17 +92,21 @@ class Stages:
     of_classes = evaluation.class_accuracies(predicted, test.labels, self.dataset.num_classes)
     seed = seeds.integer(self.run.settings.seed, 'settling')
     statistics = settling.settled_statistics(self.model, self.pipeline, seed)
-    with files.replacing(self.run.folder.settled) as temporary:
-      np.savez(temporary, *statistics)
+    settling.save(statistics, self.run.folder.settled)
+    with settling.settled(self.model, statistics):
+      settled = evaluation.accuracy(self._classify, test)
     return _Accuracies(
         final=evaluation.share_right(predicted, test.labels),
-        settled=settling.settled(self.model, statistics, lambda: evaluation.accuracy(self._classify, test)),
+        settled=settled,
         balanced=evaluation.balanced_accuracy(of_classes),
         of_classes=of_classes)
 
   def _write_saved_model(self, mask: Mask) -> None:
-    export.write_saved_model(self.model, self.dataset, self.run.folder.saved_model,
-                             {'mask': mask.digest(), 'settings': dataclasses.asdict(self.run.settings)})
+    settle = self.run.settings.settle
+    statistics = settling.load(self.run.folder.settled) if settle else settling.statistics_of(self.model)
+    with settling.settled(self.model, statistics):
+      export.write_saved_model(self.model, self.dataset, self.run.folder.saved_model, {
+          'mask': mask.digest(), 'settings': dataclasses.asdict(self.run.settings), 'settled': settle})
 
   def _record(self, mask: Mask, collapse: Collapse, accuracies: '_Accuracies', epochs: list[Epoch],
               seconds: records.Seconds, found_on: dict[str, Any]) -> Record:

@@ -34,6 +34,7 @@ from tickets_tf.runs.folder import RunFolder
 from tickets_tf.runs.settings import Settings
 from tickets_tf.runs.settings import from_dict
 from tickets_tf.training import checkpoints
+from tickets_tf.training import settling
 
 _CALIBRATION_IMAGES = 200
 _ROUNDING = 1e-9  # lets a loss of accuracy that is exactly the tolerance pass
@@ -61,6 +62,7 @@ class Options:
     variants: names in `tflite.VARIANTS`, or `package.module:name` of a `tflite.Variant`, to try beside the dense
       fallback; empty: all in the table.
     rounds: pairs of measurements of latency.
+    settle: give the network the batch-norm statistics of the record's settled accuracy.
     compact: remove the channels that the mask leaves without weights.
     data_dir: replaces that of the ticket's settings if the data set has moved; empty keeps it.
   """
@@ -70,6 +72,7 @@ class Options:
   rounds: int = 11
   compact: bool = False
   data_dir: str = ''
+  settle: bool = False
 
   def __post_init__(self) -> None:
     _variants(self.variants)
@@ -97,7 +100,7 @@ def export_run(folder: str | os.PathLike[str], output: str | os.PathLike[str] | 
   told = records.to_json(dataclasses.replace(record, export=None))
   extra = {'mask': record.mask, 'layers': _layers(network),
            'compaction': dataclasses.asdict(compaction) if compaction else None,
-           'settings': told.pop('settings'), 'record': told}
+           'settings': told.pop('settings'), 'record': told, 'settled': options.settle}
 
   def write(path: pathlib.Path) -> None:
     saved_model.write_saved_model(network, dataset, path, extra)
@@ -124,8 +127,9 @@ def export_saved_model(folder: str | os.PathLike[str], output: str | os.PathLike
   folder = pathlib.Path(folder)
   if not saved_model.is_saved_model(folder):
     raise UsageError(f'--saved_model={folder}: not the SavedModel of a ticket')
-  if options.compact:
-    raise UsageError('--compact: works on the network of a --run, not on a --saved_model')
+  for name in ('compact', 'settle'):
+    if getattr(options, name):
+      raise UsageError(f'--{name}: works on the network of a --run, not on a --saved_model')
   output = _free(output or RunFolder(folder.absolute().parent).export)
   if output in folder.absolute().parents:
     raise UsageError(f'--output={output}: holds the SavedModel that is to be exported')
@@ -156,6 +160,8 @@ def _network(run: RunFolder, used: Settings, dataset: data.Dataset,
   """Returns the trained network of a run with batch norm folded, and what compaction removed."""
   network = models.build_model(used.model, dataset.image_shape, dataset.num_classes, width=used.width)
   checkpoints.load_weights(network, run.final)
+  if options.settle:
+    settling.set_statistics(network, settling.load(run.settled))
   if not options.compact:
     return fold.fold_batch_norm(network), None
   smaller = compact(network, load_mask(run.mask))
@@ -204,7 +210,8 @@ def _bundle(write: Callable[[pathlib.Path], object], dataset: data.Dataset, outp
 
 
 def _check_accuracy(accuracy: float, description: Mapping[str, Any], tolerance: float) -> None:
-  recorded = description.get('record', {}).get('final_accuracy', accuracy)
+  name = 'settled_accuracy' if description.get('settled') else 'final_accuracy'
+  recorded = description.get('record', {}).get(name, accuracy)
   if abs(accuracy - recorded) > tolerance / 100:
     raise TicketsError(f'the SavedModel has test accuracy {accuracy:.2%}, the record says {recorded:.2%}: the data set '
                        'or the weights have changed since')

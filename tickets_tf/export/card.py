@@ -34,7 +34,7 @@ def model_card(description: Mapping[str, Any], report: ExportReport) -> str:
   layers = description.get('layers', ())
   height, width, channels = description['image_shape']
   return _TEMPLATES.get_template('model_card.md').render(
-      ticket={'mask': None, 'compaction': None, **description}, settings=description['settings'],
+      ticket={'mask': None, 'compaction': None, 'settled': False, **description}, settings=description['settings'],
       record=description.get('record'), report=report, rows=_rows(report), kept=sum(layer['kept'] for layer in layers),
       weights=sum(math.prod(layer['shape']) for layer in layers), height=height, width=width, channels=channels,
       file=report.best, integer='int8' in (report.best or ''))

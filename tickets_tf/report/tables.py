@@ -10,6 +10,7 @@ from tickets_tf import files
 from tickets_tf.runs.records import Record
 
 _NONE = 'no run is done'
+_SETTLED_TOLD = 2  # points by which the settled accuracy differs if it is told
 
 
 def layer_table(record: Record) -> str:
@@ -33,7 +34,15 @@ def summary(record: Record) -> str:
   return (f'{record.network} on {record.dataset.name}: pruner {record.settings.pruner}, '
           f'{record.kept:,} of {record.weights:,} weights kept{on_paths}, seed {record.seed}\n'
           f'test accuracy {record.final_accuracy:.2%} (final weights); best over the epochs '
-          f'{record.best_accuracy:.2%} (epoch {record.best_epoch}, on the {record.best_on} set)')
+          f'{record.best_accuracy:.2%} (epoch {record.best_epoch}, on the {record.best_on} set)' + _settled(record))
+
+
+def _settled(record: Record) -> str:
+  difference = 100 * (record.settled_accuracy - record.final_accuracy)
+  if abs(difference) <= _SETTLED_TOLD:
+    return ''
+  return (f'\nsettled accuracy {record.settled_accuracy:.2%}, {difference:+.1f} points: batch norm\'s running statistics '
+          'do not fit the final weights; --settle exports statistics that do')
 
 
 def runs_table(records: Sequence[Record]) -> str:

@@ -152,6 +152,8 @@ class OutputSettings:
 
   output_dir: str = setting('runs', 'folder that holds the folders of runs', identity=False)
   export: bool = setting(True, 'leave a SavedModel of the trained ticket', identity=False)
+  settle: bool = setting(False, 'give the SavedModel batch-norm statistics estimated afresh from the training images, '
+                         'as in settled_accuracy', identity=False)
   checkpoint_seconds: float = setting(10.0, 'least time between two checkpoints of a training', low=0.0, identity=False)
   tensorboard: bool = setting(True, 'write TensorBoard summaries', identity=False)
   progress: bool = setting(True, 'show a progress bar', identity=False)

@@ -25,7 +25,7 @@ def predicted_classes(classify: Classify, examples: Examples, batch_size: int = 
 
 
 def accuracy(classify: Classify, examples: Examples, batch_size: int = 500) -> float:
-  """Returns the share of examples whose highest output is the true class, in [0, 1]; arguments as `predicted_classes`."""
+  """Returns the share of examples whose highest output is the true class, in [0, 1]; see `predicted_classes`."""
   return share_right(predicted_classes(classify, examples, batch_size), examples.labels)
 
 

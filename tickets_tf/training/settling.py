@@ -4,13 +4,17 @@ A running variance near zero divides by next to nothing, so that a network which
 inference mode. One pass over the training images with the weights untouched gives statistics that fit the weights.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import pathlib
 
 import numpy as np
 import numpy.typing as npt
 import tf_keras as keras
 
+from tickets_tf import files
 from tickets_tf.data import Pipeline
+from tickets_tf.errors import UsageError
 
 Statistics = list[npt.NDArray[np.float32]]
 
@@ -25,6 +29,25 @@ def set_statistics(model: keras.Model, statistics: Statistics) -> None:
   variables = [variable for layer in _batch_norms(model) for variable in (layer.moving_mean, layer.moving_variance)]
   for variable, value in zip(variables, statistics, strict=True):
     variable.assign(value)
+
+
+def save(statistics: Statistics, path: pathlib.Path) -> None:
+  """Writes statistics to a `.npz` file, whole or not at all."""
+  with files.replacing(path) as temporary:
+    np.savez(temporary, *statistics)
+
+
+def load(path: pathlib.Path) -> Statistics:
+  """Reads what `save` wrote.
+
+  Raises:
+    UsageError: if the file is missing or damaged.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as stored:
+      return [stored[f'arr_{number}'] for number in range(len(stored.files))]
+  except (OSError, ValueError, KeyError) as error:
+    raise UsageError(f'{path}: cannot be read as batch-norm statistics: {error}') from error
 
 
 def settled_statistics(model: keras.Model, pipeline: Pipeline, seed: int) -> Statistics:
@@ -58,18 +81,13 @@ def settled_statistics(model: keras.Model, pipeline: Pipeline, seed: int) -> Sta
     model.set_weights(before)
 
 
-def settled(model: keras.Model, statistics: Statistics, measure: Callable[[], float]) -> float:
-  """Returns what `measure` gives while a network has other statistics.
-
-  Args:
-    model: the network; it is left as it was.
-    statistics: what `settled_statistics` returned.
-    measure: function without arguments that uses the network.
-  """
+@contextlib.contextmanager
+def settled(model: keras.Model, statistics: Statistics) -> Iterator[None]:
+  """Gives a network other statistics within a `with` block."""
   before = statistics_of(model)
   set_statistics(model, statistics)
   try:
-    return measure()
+    yield
   finally:
     set_statistics(model, before)
 
