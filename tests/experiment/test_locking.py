@@ -71,3 +71,23 @@ def test_a_folder_that_cannot_be_made(tmp_path):
   with pytest.raises(UsageError, match=r'--output_dir=.*file: cannot be written to: Not a directory'), \
        locking.locked(RunFolder(tmp_path / 'file' / 'run'), lambda: False, pytest.fail):
     pass
+
+
+def test_a_run_that_fails_before_anything_is_done_leaves_no_folder(tmp_path):
+  folder = RunFolder(tmp_path / 'runs' / 'run')
+  with pytest.raises(ZeroDivisionError), locking.locked(folder, lambda: False, pytest.fail):
+    folder.settings.touch()
+    _ = 1 / 0
+  assert not (tmp_path / 'runs').exists()
+  (tmp_path / 'runs' / 'other').mkdir(parents=True)
+  with pytest.raises(ZeroDivisionError), locking.locked(folder, lambda: False, pytest.fail):
+    _ = 1 / 0
+  assert [path.name for path in (tmp_path / 'runs').iterdir()] == ['other']
+
+
+def test_a_run_that_fails_later_keeps_what_it_has_done(tmp_path):
+  folder = RunFolder(tmp_path / 'run')
+  with pytest.raises(ZeroDivisionError), locking.locked(folder, lambda: False, pytest.fail):
+    folder.mask.touch()
+    _ = 1 / 0
+  assert folder.mask.exists()

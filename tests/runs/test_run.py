@@ -146,11 +146,13 @@ def test_the_density_falls_geometrically():
   assert rules.round_ratios(0.3, 1) == [0.3]
 
 
-def test_the_digest_depends_on_what_changes_the_outcome_alone():
+def test_the_digest_depends_on_what_changes_the_outcome_alone(monkeypatch):
+  monkeypatch.delenv('TF_NUM_INTRAOP_THREADS', raising=False)
   plain = Run(Settings())
   assert plain.digest == '44136fa3', 'a new setting renames no old run'
   assert plain.replace(seed=3, ratio=0.9, pruner='snip', jit=True, epochs=8).digest == '163a48d7'
-  assert plain.replace(output_dir='elsewhere', progress=False, tensorboard=False).digest == plain.digest
+  assert plain.replace(output_dir='elsewhere', progress=False, tensorboard=False, export=False, checkpoint_seconds=0.0,
+                       on_collapse='fail').digest == plain.digest
   changes = ({}, {'seed': 1}, {'ratio': 0.9}, {'data_dir': 'x'}, {'jit': True})
   assert len({plain.replace(**change).digest for change in changes}) == 5
 
@@ -177,3 +179,14 @@ def test_a_mask_counts_by_what_is_in_its_file(tmp_path):
   path.unlink()
   with pytest.raises(UsageError, match=r'--mask=.*mask.npz: cannot be read: No such file'):
     _ = Run(settings).folder
+
+
+def test_threads_of_the_environment_are_part_of_the_name(monkeypatch):
+  monkeypatch.delenv('TF_NUM_INTRAOP_THREADS', raising=False)
+  plain = Run(Settings())
+  monkeypatch.setenv('TF_NUM_INTRAOP_THREADS', '1')
+  assert Run(Settings()).settings.threads == 1 and Run(Settings()).name == Run(Settings(threads=1)).name != plain.name
+  assert Run(Settings(threads=3)).settings.threads == 3, 'the flag decides'
+  monkeypatch.setenv('TF_NUM_INTRAOP_THREADS', 'many')
+  with pytest.raises(UsageError, match='TF_NUM_INTRAOP_THREADS=many: expected a number of threads'):
+    Run(Settings())

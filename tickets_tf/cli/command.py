@@ -14,6 +14,7 @@ from absl import flags
 from absl import logging
 
 from tickets_tf import notes
+from tickets_tf.cli import stopping
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 
@@ -24,7 +25,7 @@ def run(main: Callable[..., bool | None], arguments: str = '', *, define: Callab
         text: str | None = None) -> None:
   """Defines and parses the flags, calls `main()` and ends the process.
 
-  Exit codes: 0, or 1 if `main` returned False or failed, 2 for bad usage, 130 when interrupted. Errors are one line on
+  Exit codes: 0, or 1 if `main` returned False or failed, 2 for bad usage, 130 on Ctrl-C, 143 on SIGTERM. Errors are one line on
   standard error; `--traceback` adds where they came from.
 
   Args:
@@ -41,6 +42,7 @@ def run(main: Callable[..., bool | None], arguments: str = '', *, define: Callab
   if text is not None:
     sys.modules['__main__'].__doc__ = text  # Which is what absl shows.
   _define_as_own(define)
+  stopping.end_on_signals()
   app.run(lambda rest: sys.exit(_exit_code(functools.partial(main, rest[1:]) if arguments else main)),
           flags_parser=functools.partial(_parse, arguments))
 
@@ -95,9 +97,9 @@ def _exit_code(main: Callable[[], bool | None]) -> int:
   except TicketsError as error:
     _say(error)
     return 1
-  except KeyboardInterrupt:
+  except KeyboardInterrupt as error:
     _say('interrupted; the same command resumes from here')
-    return 130
+    return 128 + error.args[0] if isinstance(error, stopping.Stopped) else 130
   except Exception as error:
     _say(f'{type(error).__name__}: {error}')
     return 1

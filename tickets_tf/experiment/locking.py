@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import shutil
 import time
 
 import filelock
@@ -25,7 +26,8 @@ def locked(folder: RunFolder, is_done: Callable[[], bool], say: Callable[[str], 
     say: takes lines for the user.
 
   Yields:
-    Whether there is work left, which nobody else can do meanwhile.
+    Whether there is work left, which nobody else can do meanwhile. If the work fails before anything is done, the
+    folder is removed again.
 
   Raises:
     UsageError: if the folder cannot be written to.
@@ -41,10 +43,23 @@ def locked(folder: RunFolder, is_done: Callable[[], bool], say: Callable[[str], 
   while not is_ours and not is_done():
     time.sleep(_WAIT)
     is_ours = _acquire(lock)
+  folder.path.mkdir(parents=True, exist_ok=True)  # Whoever was here before may have failed and taken it away.
   try:
     yield not is_done()
+  except BaseException:
+    _remove_if_nothing_is_done(folder)
+    raise
   finally:
     lock.release()
+
+
+def _remove_if_nothing_is_done(folder: RunFolder) -> None:
+  """Removes a run's folder, and the folder of runs if nothing else is in it, unless there is work to resume from."""
+  trivial = {folder.lock, folder.settings, folder.environment}
+  if set(folder.path.iterdir()) <= trivial:
+    shutil.rmtree(folder.path, ignore_errors=True)
+    with contextlib.suppress(OSError):  # Other runs are there.
+      folder.path.parent.rmdir()
 
 
 def _acquire(lock: filelock.BaseFileLock) -> bool:

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import inspect
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -18,6 +19,7 @@ from tickets_tf.runs.settings import Settings
 from tickets_tf.runs.settings import TicketSettings
 from tickets_tf.runs.settings import defaults
 
+THREADS_VARIABLE = 'TF_NUM_INTRAOP_THREADS'
 # If Rule and Settings have a choice of the same name, empty or 0 in Settings stands for the rule's.
 _CHOICES = ('allocation', 'scored_at', 'rewound_to', 'rounds')
 
@@ -153,7 +155,7 @@ def digest(settings: Settings) -> str:
 
 
 def _canonical(settings: Settings) -> Settings:
-  settings = dataclasses.replace(settings, **_own_width(settings))
+  settings = dataclasses.replace(settings, **_own_width(settings), **_threads_of_environment(settings))
   row = rules.resolve(settings.pruner)
   if not row.prunes:
     if settings.check:
@@ -185,6 +187,16 @@ def _own_width(settings: Settings) -> dict[str, Any]:
   if settings.width not in (0, defaults(NetworkSettings)['width']):
     raise UsageError(f'--width={settings.width}: {settings.model} takes no width; leave the flag out')
   return {'width': 0}
+
+
+def _threads_of_environment(settings: Settings) -> dict[str, Any]:
+  # TensorFlow takes this variable if nothing else is asked for, and sums depend on the number of threads.
+  asked = os.environ.get(THREADS_VARIABLE, '')
+  if settings.threads or not asked:
+    return {}
+  if not asked.isdecimal():
+    raise UsageError(f'{THREADS_VARIABLE}={asked}: expected a number of threads')
+  return {'threads': int(asked)}
 
 
 def _rule(settings: Settings) -> rules.Rule:

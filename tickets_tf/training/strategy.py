@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
+from tickets_tf.runs.run import THREADS_VARIABLE
 
 _OUTSIDE = 600  # MiB that CUDA itself takes for a process, in addition to what TensorFlow allocates
 
@@ -43,7 +44,8 @@ def use_threads(threads: int) -> None:
   Raises:
     UsageError: if this process has already computed with another number.
   """
-  present = tf.config.threading.get_intra_op_parallelism_threads()
+  # TensorFlow reads the variable if it was told nothing else.
+  present = tf.config.threading.get_intra_op_parallelism_threads() or int(os.environ.get(THREADS_VARIABLE) or 0)
   if threads != present:
     try:
       tf.config.threading.set_intra_op_parallelism_threads(threads)
