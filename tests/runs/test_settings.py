@@ -25,6 +25,12 @@ from tickets_tf.runs.settings import Settings
     ({'allocation': 'smrt'}, r"--allocation: .*did you mean 'smart'"),
     ({'milestones': '0.75,0.5'}, r'--milestones=0.75,0.5: expected rising numbers'),
     ({'milestones': 'half'}, r'--milestones=half: '),
+    ({'milestones': '0.5,0.5'}, r'--milestones=0.5,0.5: expected rising numbers between 0 and 1'),
+    ({'milestones': '0,0.5'}, r'--milestones=0,0.5: '),
+    ({'milestones': '0.5,1'}, r'--milestones=0.5,1: '),
+    ({'scored_at': 'none'}, r'--scored_at=none: expected init or trained or a number of epochs up to 20'),
+    ({'rewound_to': 'trained'}, r'--rewound_to=trained: expected init or none or a number of epochs up to 20'),
+    ({'stop_epoch': 21}, r'--stop_epoch=21: expected at most --epochs, 20'),
 ])
 def test_bad_settings_are_named(change, expected):
   with pytest.raises(UsageError, match=expected) as caught:
@@ -35,6 +41,8 @@ def test_bad_settings_are_named(change, expected):
 def test_good_settings_pass():
   Settings(ratio=0, pruner='my.module:score', model='vgg19', allocation='erk', milestones='')
   assert Settings(milestones='0.25, 0.5').milestone_shares() == (0.25, 0.5)
+  Settings(epochs=5, stop_epoch=5, scored_at='trained', rewound_to='none')
+  Settings(epochs=5, scored_at='5', rewound_to='init')
 
 
 def test_settings_survive_a_record():
