@@ -1,10 +1,14 @@
+import numpy as np
 import pytest
 import tf_keras as keras
 
 import tickets_tf
+from tickets_tf import models
 from tickets_tf import sparse
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning import allocation
 from tickets_tf.pruning.mask import Mask
+from tickets_tf.training import checkpoints
 
 
 def names(model):
@@ -137,3 +141,111 @@ def test_knows_the_feature_map_that_is_flattened_for_a_dense_layer():
   # The network arranges PyTorch's order itself.
   assert flattened(conv, (keras.layers.Permute, (3, 1, 2)), flat) == [None, None]
   assert [kernel.flattened for kernel in tickets_tf.prunable_kernels(sequential())][-2:] == [(2, 2, 5), None]
+
+
+def without_names():
+  inputs = keras.Input((8, 8, 3))
+  x = keras.layers.Conv2D(4, 3)(inputs)
+  x = keras.layers.TimeDistributed(keras.layers.Conv1D(4, 3))(keras.layers.Conv2D(4, 3, name='mine')(x))
+  x = keras.Sequential([keras.layers.Conv2D(3, 1), keras.layers.Conv2D(3, 1)])(x)
+  x = keras.layers.Bidirectional(keras.layers.LSTM(3))(keras.layers.Reshape((-1, 3))(x))
+  return keras.Model(inputs, keras.layers.Dense(2)(Custom()(x)))
+
+
+def test_names_follow_from_the_structure():
+  first, second = without_names(), without_names()
+  assert first.layers[-1].name != second.layers[-1].name  # Keras counts on.
+  assert names(first) == names(second) == [
+      'conv2d', 'mine', 'conv1d', 'sequential/conv2d', 'sequential/conv2d_1', 'forward_lstm/0', 'forward_lstm/1',
+      'backward_lstm/0', 'backward_lstm/1', 'custom', 'dense']
+
+
+def test_names_that_a_user_gave_stay():
+  inputs = keras.Input((4,))
+  x = keras.layers.Dense(4, name='dense_of_mine')(keras.layers.Dense(4, name='conv2d')(inputs))
+  model = keras.Model(inputs, keras.layers.Dense(2, name='dense')(keras.layers.Dense(2, name='a/b')(x)))
+  assert names(model) == ['conv2d', 'dense_of_mine', 'a/b', 'dense']
+
+
+def test_no_two_kernels_have_one_name():
+  model = keras.Sequential([keras.layers.Dense(4, name='a_2'), keras.layers.Dense(4, name='a')])
+  both = keras.Sequential([keras.Input((4,)), model, keras.layers.Dense(4, name='sequential/a')])
+  assert len(set(names(both))) == 3
+
+
+def test_weights_files_fit_another_build_in_the_same_process(tmp_path):
+  first, second = without_names(), without_names()
+  checkpoints.save_weights(first, tmp_path / 'a.weights.h5')
+  checkpoints.load_weights(second, tmp_path / 'a.weights.h5')
+  for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+    np.testing.assert_array_equal(one, other)
+
+
+def axes_of(layer, *shape):
+  inputs = keras.Input(shape)
+  kernels = tickets_tf.prunable_kernels(keras.Model(inputs, layer(inputs)))
+  return [(kernel.kind, kernel.shape, kernel.inputs, kernel.outputs) for kernel in kernels]
+
+
+def test_axes():
+  layers = keras.layers
+  assert axes_of(layers.Conv2D(6, 3, groups=2), 8, 8, 4) == [('conv', (3, 3, 2, 6), (2,), (3,))]
+  assert axes_of(layers.Conv2DTranspose(6, 3), 8, 8, 4) == [('conv', (3, 3, 6, 4), (3,), (2,))]
+  assert axes_of(layers.Dense(6), 4) == [('dense', (4, 6), (0,), (1,))]
+  assert axes_of(layers.EinsumDense('...x,xhk->...hk', (None, 2, 3)), 5, 8) == [('dense', (8, 2, 3), (0,), (1, 2))]
+  assert axes_of(layers.LSTM(3), 4, 5) == [('recurrent', (5, 12), (0,), (1,)), ('recurrent', (3, 12), (0,), (1,))]
+  assert axes_of(layers.GRU(3), 4, 5) == [('recurrent', (5, 9), (0,), (1,)), ('recurrent', (3, 9), (0,), (1,))]
+  assert axes_of(layers.SimpleRNN(3), 4, 5) == [('recurrent', (5, 3), (0,), (1,)), ('recurrent', (3, 3), (0,), (1,))]
+  assert axes_of(layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)]), 4, 5) == [
+      ('recurrent', shape, (0,), (1,)) for shape in [(5, 12), (3, 12), (3, 6), (2, 6)]]
+  assert axes_of(layers.ConvLSTM2D(3, 3), 4, 8, 8, 2) == [
+      ('recurrent', (3, 3, 2, 12), (2,), (3,)), ('recurrent', (3, 3, 3, 12), (2,), (3,))]
+  assert axes_of(layers.Embedding(7, 3), 4) == [('embedding', (7, 3), (0,), (1,))]
+  assert axes_of(layers.LocallyConnected1D(3, 2), 4, 5) == [('local', (3, 10, 3), (1,), (2,))]
+  assert axes_of(layers.LocallyConnected2D(3, 2), 4, 4, 5) == [('local', (9, 20, 3), (1,), (2,))]
+
+
+def test_attention_joins_its_heads():
+  inputs = keras.Input((5, 16))
+  kernels = tickets_tf.prunable_kernels(keras.Model(inputs, keras.layers.MultiHeadAttention(2, 8)(inputs, inputs)))
+  assert [kernel.fans for kernel in kernels] == [(16, 16)] * 4
+  assert len(set(allocation.allocate(kernels, 0.9, 'er'))) <= 2  # Up to one weight of rounding.
+  values = np.arange(256).reshape(kernels[0].shape)
+  np.testing.assert_array_equal(kernels[0].arranged(values), values.reshape(16, 16))
+  for kernel in kernels:
+    values = np.arange(256).reshape(kernel.shape)
+    np.testing.assert_array_equal(kernel.restored(kernel.arranged(values)), values)
+
+
+def test_locally_connected_layers_of_another_form_are_refused():
+  inputs = keras.Input((4, 5))
+  model = keras.Model(inputs, keras.layers.LocallyConnected1D(3, 2, implementation=3)(inputs))
+  with pytest.raises(UsageError, match='locally_connected1d.*: its implementation=3 .* implementation=1'):
+    tickets_tf.prunable_kernels(model)
+
+
+def test_a_concatenation_is_no_residual_connection():
+  inputs = keras.Input((4,))
+  hidden = keras.layers.Dense(4)(inputs)
+  for merge, residual in ((keras.layers.Concatenate, False), (keras.layers.Add, True)):
+    model = keras.Model(inputs, keras.layers.Dense(2)(merge()([hidden, inputs])))
+    assert {kernel.residual for kernel in tickets_tf.prunable_kernels(model)} == {residual}
+
+
+class OwnMatrix(keras.layers.Layer):
+
+  def build(self, shape):
+    self.matrix = self.add_weight('matrix', (int(shape[-1]), 3))
+    self.offset = self.add_weight('offset', (3,))
+
+  def call(self, inputs):
+    return inputs @ self.matrix + self.offset
+
+
+def test_what_no_rule_can_prune_is_named():
+  inputs = keras.Input((5, 8))
+  x = OwnMatrix()(OwnMatrix()(keras.layers.LayerNormalization((1, 2))(inputs)))
+  x = keras.layers.GRU(3)(keras.layers.MultiHeadAttention(2, 4)(x, x))  # Both have biases of two axes.
+  model = keras.Model(inputs, keras.layers.Dense(2)(Custom()(x)))
+  assert models.unpruned_weights(model) == [('own_matrix/matrix', 24), ('own_matrix_1/matrix', 9)]
+  assert models.unpruned_weights(sequential()) == []

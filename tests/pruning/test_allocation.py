@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 import pathlib
@@ -229,17 +230,17 @@ def test_classifier_keeps_its_fixed_share(warnings):
   assert not warnings
 
 
-def test_classifier_that_would_eat_more_than_half_is_lowered_to_the_overall_density(warnings):
+def test_classifier_never_keeps_more_than_half(warnings):
   kernels = network(1000, 1000)
-  assert allocate(kernels, 0.7, 'smart') == [300, 300]  # Exactly half, and the overall density is the same.
+  assert allocate(kernels, 0.7, 'smart') == [300, 300]  # Exactly half.
   assert allocate(network(1500, 500), 0.85, 'uniform') == [150, 150]  # Exactly half: not lowered.
   assert not warnings
   assert allocate(kernels, 0.75, 'smart') == [250, 250]
-  assert allocate(network(1500, 500), 0.875, 'uniform') == [188, 62]  # 150 of 250 lowered to an eighth of 500, 62.5.
+  assert allocate(network(1500, 500), 0.875, 'uniform') == [125, 125]
   assert len(warnings) == 2
   assert 'classifier k2 would keep 300 of its 1000 weights, more than half of the 500' in warnings[0]
-  assert 'overall density, 0.125' in warnings[1]
-  # Where the density is above the fixed share there is nothing to lower: 270 of 500, and the other layer is whole.
+  assert '150 of its 500 weights, more than half of the 250 in total: it keeps 125' in warnings[1]
+  # The other layer is whole, so that the classifier has the rest.
   assert allocate(network(100, 900), 0.5, 'smart') == [100, 400]
   assert len(warnings) == 2
 
@@ -381,10 +382,19 @@ def test_global_convolutions_keeps_the_classifier_whole(warnings):
   assert allocate(kernels, 0.5, 'global_convolutions', scores=scores) == [5, 25, 20]
   assert allocate(kernels, 0.595, 'global_convolutions', scores=scores) == [0, 20, 20]  # Exactly half.
   assert len(warnings) == 1 and 'empty' in warnings[0]
-  # More than half: the overall density, 39 of 100.
-  assert allocate(kernels, 0.605, 'global_convolutions', scores=scores) == [6, 25, 8]
-  assert len(warnings) == 2
-  assert 'classifier k3 would keep 20 of its 20 weights, more than half of the 39' in warnings[1]
+  # Half of 39.
+  assert allocate(kernels, 0.605, 'global_convolutions', scores=scores) == [0, 20, 19]
+  assert 'classifier k3 would keep 20 of its 20 weights, more than half of the 39 in total: it keeps 19' in warnings[1]
+
+
+@pytest.mark.parametrize('name', ['smart', 'uniform', 'global_convolutions'])
+def test_the_classifiers_share_does_not_jump(name):
+  # The classifier has 30% of the weights: its share passes half of the budget on the way.
+  kernels = network((30, 20), (40, 20), (30, 20))
+  scores = [np.random.default_rng(index).random(kernel.shape) for index, kernel in enumerate(kernels)]
+  kept = [allocate(kernels, 1 - (keep + 0.5) / 2000, name, scores=scores)[-1] for keep in range(1, 2000)]
+  assert all(0 <= after - before <= 1 for before, after in itertools.pairwise(kept))
+  assert all(classifier <= keep // 2 for keep, classifier in zip(range(1, 1400), kept, strict=False))
 
 
 def test_global_convolutions_without_a_classifier_is_global():

@@ -2,36 +2,42 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
+import itertools
+import math
 from typing import Any
 
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
+from tickets_tf.models import axes
+from tickets_tf.models import naming
 from tickets_tf.pruning.kernels import Kernel
 
-_CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-_DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
+_L = keras.layers
 # (layers, kind, attributes that hold the kernels). The first match wins: Keras derives the special convolutions from
 # the plain ones.
 _KERNELS: tuple[tuple[tuple[type, ...], str, tuple[str, ...]], ...] = (
-    (_SEPARABLE, 'conv', ('depthwise_kernel', 'pointwise_kernel')),
-    (_DEPTHWISE, 'conv', ('depthwise_kernel',)),
-    (_CONVOLUTIONS, 'conv', ('kernel',)),
-    (_DENSE, 'dense', ('kernel',)),
+    ((_L.SeparableConv1D, _L.SeparableConv2D), 'conv', ('depthwise_kernel', 'pointwise_kernel')),
+    ((_L.DepthwiseConv1D, _L.DepthwiseConv2D), 'conv', ('depthwise_kernel',)),
+    ((_L.Conv1D, _L.Conv2D, _L.Conv3D), 'conv', ('kernel',)),
+    ((_L.Dense, _L.EinsumDense), 'dense', ('kernel',)),
+    ((_L.LocallyConnected1D, _L.LocallyConnected2D), 'local', ('kernel',)),
+    ((_L.Embedding,), 'embedding', ('embeddings',)),
+    ((_L.SimpleRNNCell, _L.GRUCell, _L.LSTMCell), 'recurrent', ('kernel', 'recurrent_kernel')),
 )
-_FLATTENING = (keras.layers.Flatten, keras.layers.Reshape)
-_ELEMENTWISE = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU,
-                keras.layers.Dropout, keras.layers.BatchNormalization)
-_MERGES = (keras.layers.Add, keras.layers.Average, keras.layers.Subtract, keras.layers.Concatenate)
+_CONV_LSTM = (_L.ConvLSTM1D, _L.ConvLSTM2D, _L.ConvLSTM3D)
+_NORMALISATION = (_L.BatchNormalization, _L.LayerNormalization, _L.GroupNormalization)
+_FLATTENING = (_L.Flatten, _L.Reshape)
+_ELEMENTWISE = (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.ELU, _L.Dropout, _L.BatchNormalization)
+_SUMS = (_L.Add, _L.Average, _L.Subtract)
 
 
 def prunable_kernels(model: keras.Model) -> list[Kernel]:
-  """Lists the kernels of every convolution and dense layer, in the order of the forward definition.
+  """Lists the kernels of all layers that Keras gives kernels, in the order of the forward definition.
 
-  A layer of your own takes part if its class has tfmot's `get_prunable_weights`. Biases and normalisation parameters
-  are never listed.
+  These are convolutions, dense, locally connected and recurrent layers and embeddings. A layer of your own takes part
+  if its class has tfmot's `get_prunable_weights`. Biases and normalisation parameters are never listed. Names depend on
+  the structure alone, see `naming`.
 
   Args:
     model: a built `tf_keras` model: functional, sequential or subclassed, with nested models and wrappers.
@@ -40,45 +46,100 @@ def prunable_kernels(model: keras.Model) -> list[Kernel]:
     Kernels with their live variables and layers; a layer that is used twice is listed once.
 
   Raises:
-    UsageError: if the model is not built, or has nothing to prune.
+    UsageError: if the model is not built, has nothing to prune, or has a locally connected layer of an implementation
+      that keeps weights without use.
   """
   if not model.built:
     raise UsageError(f'model {model.name!r} has no weights yet; build it or call it once')
   found: list[Kernel] = []
-  _collect(model, '', found, set())
+  listed: set[int] = set()
+  for layer, name in _layers(model, '', naming.Names(), set()):
+    # A recurrent layer has listed the kernels of its cells.
+    kernels = [kernel for kernel in _own_kernels(layer, name) if id(kernel.variable) not in listed]
+    listed.update(id(kernel.variable) for kernel in kernels)
+    found += kernels
   if not found:
-    raise UsageError(f'model {model.name!r} has no convolution or dense layer to prune')
+    raise UsageError(f'model {model.name!r} has no convolution or dense layer to prune, nor a recurrent or locally '
+                     'connected one or an embedding')
   classifier = next((kernel for kernel in reversed(found) if kernel.kind == 'dense'), None)
-  residual = any(_merges(layer) for layer in model._flatten_layers())  # pylint: disable=protected-access
+  residual = any(_adds(layer) for layer in model._flatten_layers())  # pylint: disable=protected-access
   names = _unique(kernel.name for kernel in found)
   return [dataclasses.replace(kernel, name=name, classifier=kernel is classifier, residual=residual,
                               flattened=_flattened(kernel.layer) if kernel.kind == 'dense' else None)
           for name, kernel in zip(names, found, strict=True)]
 
 
-def _collect(layer: keras.layers.Layer, prefix: str, found: list[Kernel], seen: set[int]) -> None:
-  # Adds the kernels of all layers inside a layer to `found`, and the ids of these layers to `seen`.
+def unpruned_weights(model: keras.Model) -> list[tuple[str, int]]:
+  """Lists the matrices that no rule can prune: trainable weights of two or more axes that are no kernels.
+
+  They come from `add_weight` in layers of one's own; `get_prunable_weights` makes such a layer prunable. Biases of
+  Keras' layers and normalisation parameters are not listed.
+
+  Args:
+    model: a built `tf_keras` model that has kernels.
+
+  Returns:
+    (name, number of weights) of each, in the order of the layers.
+  """
+  known = {id(kernel.variable) for kernel in prunable_kernels(model)}
+  known.update(id(weight) for layer, _ in _layers(model, '', naming.Names(), set())
+               if isinstance(layer, _NORMALISATION) or _row(layer)[1] for weight in layer.weights)
+  trainable = {id(weight) for weight in model.trainable_weights}
+  found: list[tuple[str, int]] = []
+  for layer, name in [(model, ''), *_layers(model, '', naming.Names(), set())]:
+    for weight in layer._trainable_weights:  # pylint: disable=protected-access
+      if id(weight) in trainable - known and len(weight.shape) > 1:
+        known.add(id(weight))
+        own = weight.name.split(':')[0].rpartition('/')[2]
+        found.append((f'{name}/{own}'.lstrip('/'), math.prod(weight.shape)))
+  return list(zip(_unique(name for name, _ in found), (size for _, size in found), strict=True))
+
+
+def _layers(layer: keras.layers.Layer, prefix: str, names: naming.Names,
+            seen: set[int]) -> Iterator[tuple[keras.layers.Layer, str]]:
+  # All layers inside a layer, each once and before those inside it, with their names.
   for child in layer._flatten_layers(recursive=False, include_self=False):  # pylint: disable=protected-access
     if id(child) in seen:
       continue
     seen.add(id(child))
-    found += _own_kernels(child, prefix)
+    name = names.of(child, prefix)
+    yield child, name
     # A wrapper adds nothing to the name of its layer, so that a mask fits the wrapped and the bare network.
-    inner = prefix if isinstance(child, keras.layers.Wrapper) else f'{prefix}{child.name}/'
-    _collect(child, inner, found, seen)
+    yield from _layers(child, prefix if isinstance(child, _L.Wrapper) else f'{name}/', names, seen)
 
 
-def _own_kernels(layer: keras.layers.Layer, prefix: str) -> list[Kernel]:
+def _own_kernels(layer: keras.layers.Layer, name: str) -> list[Kernel]:
+  cells = _cells(layer)
   if hasattr(type(layer), 'get_prunable_weights'):
     weights = layer.get_prunable_weights()
     kinds = ['dense' if len(weight.shape) == 2 else 'conv' for weight in weights]
+  elif cells:
+    weights = [getattr(cell, attribute) for cell in cells for attribute in ('kernel', 'recurrent_kernel')]
+    kinds = ['recurrent'] * len(weights)
   else:
-    kind, attributes = next((row[1:] for row in _KERNELS if isinstance(layer, row[0])), ('', ()))
+    kind, attributes = _row(layer)
     weights = [getattr(layer, attribute) for attribute in attributes]
     kinds = [kind] * len(weights)
-  names = [layer.name] if len(weights) == 1 else [f'{layer.name}/{index}' for index in range(len(weights))]
-  return [Kernel(prefix + name, tuple(weight.shape), kind, variable=weight, layer=layer)
-          for name, kind, weight in zip(names, kinds, weights, strict=True)]
+  if kinds == ['local'] and layer.implementation != 1:
+    raise UsageError(f'layer {layer.name!r}: its implementation={layer.implementation} keeps weights in another form '
+                     'than a kernel; build it with implementation=1')
+  names = [name] if len(weights) == 1 else [f'{name}/{index}' for index in range(len(weights))]
+  both = [axes.kernel_axes(layer, weight) for weight in weights]
+  return [Kernel(each, tuple(weight.shape), kind, inputs=inputs, outputs=outputs, variable=weight, layer=layer)
+          for each, kind, weight, (inputs, outputs) in zip(names, kinds, weights, both, strict=True)]
+
+
+def _row(layer: keras.layers.Layer) -> tuple[str, tuple[str, ...]]:
+  # (kind, attributes) of a layer that Keras gives kernels.
+  return next((row[1:] for row in _KERNELS if isinstance(layer, row[0])), ('', ()))
+
+
+def _cells(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+  # The cells of a recurrent layer whose kernels are known.
+  if not isinstance(layer, _L.RNN):
+    return []
+  inside = layer.cell._flatten_layers()  # pylint: disable=protected-access
+  return [cell for cell in inside if isinstance(layer, _CONV_LSTM) or _row(cell)[0] == 'recurrent']
 
 
 def _flattened(layer: keras.layers.Layer) -> tuple[int, int, int] | None:
@@ -101,17 +162,25 @@ def _previous(layer: keras.layers.Layer) -> keras.layers.Layer | None:
   return tensors[0]._keras_history.layer if len(tensors) == 1 else None  # pylint: disable=protected-access
 
 
-def _merges(layer: keras.layers.Layer) -> bool:
-  if isinstance(layer, _MERGES):
+def _adds(layer: keras.layers.Layer) -> bool:
+  # Whether a layer adds up several tensors; a concatenation is no residual connection.
+  if isinstance(layer, _SUMS):
     return True
   # `x + y` on the tensors of a functional model.
-  is_sum = getattr(layer, 'symbol', '').endswith('add')
+  is_sum = str(getattr(layer, 'symbol', '')).rpartition('.')[2] in ('add', 'add_n', 'subtract')
   return is_sum and any(len(node.keras_inputs) > 1 for node in getattr(layer, 'inbound_nodes', ()))
 
 
 def _unique(names: Iterable[str]) -> Iterator[str]:
   # Keras allows two layers of one name in different branches of a subclassed model.
-  counts: dict[str, int] = {}
+  given: set[str] = set()
   for name in names:
-    counts[name] = counts.get(name, 0) + 1
-    yield name if counts[name] == 1 else f'{name}_{counts[name]}'
+    unique = next(each for each in _numbered(name) if each not in given)
+    given.add(unique)
+    yield unique
+
+
+def _numbered(name: str) -> Iterator[str]:
+  yield name
+  for number in itertools.count(2):
+    yield f'{name}_{number}'

@@ -141,7 +141,7 @@ def global_convolutions(kernels: Sequence[Kernel], keep: int, scores: Sequence[n
                         rng: np.random.Generator | None = None) -> list[int]:
   """Keeps the whole classifier, and the highest scores over all other kernels, as Su et al. 2020 for lottery tickets.
 
-  If the classifier would take more than half of the kept weights, it gets the overall density, with a warning.
+  The classifier never takes more than half of the kept weights; a warning says so.
 
   Args:
     kernels: the network's kernels.

@@ -75,7 +75,7 @@ def er(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object 
   Layers that reach 1 are kept whole and the others rescaled; the classifier is a layer like any other.
 
   Args:
-    kernels: the network's kernels; n_in and n_out are the last two axes.
+    kernels: the network's kernels; n_in and n_out are their `fans`.
     keep: weights to keep in total.
     scores: not used.
     rng: not used.
@@ -84,7 +84,7 @@ def er(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object 
     Kept weights per kernel.
   """
   del scores, rng
-  return _rescaled(kernels, keep, [sum(kernel.shape[-2:]) / math.prod(kernel.shape[-2:]) for kernel in kernels])
+  return _rescaled(kernels, keep, [sum(kernel.fans) / math.prod(kernel.fans) for kernel in kernels])
 
 
 def erk(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object = None) -> list[int]:
@@ -93,28 +93,32 @@ def erk(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object
   There may be any number of spatial axes; a dense layer has none. Everything else is as for `er`.
   """
   del scores, rng
-  return _rescaled(kernels, keep, [sum(kernel.shape) / kernel.size for kernel in kernels])
+  return _rescaled(kernels, keep, [_sides(kernel) / kernel.size for kernel in kernels])
+
+
+def _sides(kernel: Kernel) -> int:
+  return sum(kernel.fans) + sum(kernel.shape[axis] for axis in kernel.places)
 
 
 def classifier_share(kernels: Sequence[Kernel], keep: int, wanted: float) -> float:
   """Returns how many weights the classifier keeps, fractions included.
 
-  If `wanted` is more than half of `keep`, and the overall density would give it less, it gets the overall density, with
-  a warning.
+  It is `wanted`, but at most half of `keep`, with a warning if that is less; more only if the other kernels have no room
+  for the rest. So nothing jumps as `keep` falls.
 
   Args:
     kernels: the network's kernels.
     keep: weights to keep in total.
     wanted: weights that the classifier is to keep.
   """
-  size = sum(kernel.size for kernel in kernels if kernel.classifier)
-  lowered = size * keep / sum(kernel.size for kernel in kernels)
-  if wanted <= max(keep / 2, lowered):
+  others = sum(kernel.size for kernel in kernels if not kernel.classifier)
+  most = max(keep // 2, keep - others)
+  if wanted <= most:
     return wanted
-  name = next(kernel.name for kernel in kernels if kernel.classifier)
-  logging.warning('the classifier %s would keep %d of its %d weights, more than half of the %d in total: '
-                  'its share is lowered to the overall density, %.4g', name, wanted, size, keep, lowered / size)
-  return lowered
+  classifier = next(kernel for kernel in kernels if kernel.classifier)
+  logging.warning('the classifier %s would keep %d of its %d weights, more than half of the %d in total: it keeps %d',
+                  classifier.name, wanted, classifier.size, keep, most)
+  return most
 
 
 def _by_depth(kernels: Sequence[Kernel], keep: int, profile: Callable[[np.ndarray, np.ndarray], np.ndarray],
