@@ -25,8 +25,8 @@ def run(main: Callable[..., bool | None], arguments: str = '', *, define: Callab
         text: str | None = None) -> None:
   """Defines and parses the flags, calls `main()` and ends the process.
 
-  Exit codes: 0, or 1 if `main` returned False or failed, 2 for bad usage, 130 on Ctrl-C, 143 on SIGTERM. Errors are one line on
-  standard error; `--traceback` adds where they came from.
+  Exit codes: 0, or 1 if `main` returned False or failed, 2 for bad usage, 130 on Ctrl-C, 143 on SIGTERM. Errors are
+  one line on standard error; `--traceback` adds where they came from.
 
   Args:
     main: function without arguments.

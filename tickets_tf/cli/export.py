@@ -19,8 +19,8 @@ def define_flags() -> None:
   flags.DEFINE_enum('tflite', 'best', ['best', 'all', 'none'], 'best: the smallest file within --tolerance, and a '
                     'dense one for runtimes that lack DENSIFY')
   flags.DEFINE_float('tolerance', 0.5, 'points of test accuracy that the best file may lose', lower_bound=0)
-  flags.DEFINE_list('variants', [], 'forms to try, of dense and sparse float32, float16 and int8, as in sparse_int8, or '
-                    'package.module:name of your own; empty: all')
+  flags.DEFINE_list('variants', [], 'forms to try, of dense and sparse float32, float16 and int8, as in sparse_int8, '
+                    'or package.module:name of your own; empty: all')
   flags.DEFINE_bool('compact', False, 'remove channels that have no weights left')
   flags.DEFINE_bool('settle', False, 'take the batch-norm statistics of the settled accuracy in the record')
   flags.DEFINE_string('data_dir', '', 'folder of the data set, if it has moved since the training')

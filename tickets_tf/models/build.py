@@ -7,6 +7,7 @@ import tf_keras as keras
 
 from tickets_tf import registry
 from tickets_tf.errors import UsageError
+from tickets_tf.models import own
 
 
 def build_model(name: str, input_shape: tuple[int, ...], num_classes: int, depth: int | None = None,
@@ -23,10 +24,12 @@ def build_model(name: str, input_shape: tuple[int, ...], num_classes: int, depth
     width: filters of the first stage; None or 0: the family's default.
 
   Returns:
-    A `tf_keras.Model` from normalised float images [N, height, width, channels] to logits [N, num_classes].
+    A `tf_keras.Model` from normalised float images [N, height, width, channels] to logits [N, num_classes]; a network
+    of your own is made one, see `tickets_tf.models.own.classifier`.
 
   Raises:
-    UsageError: if there is no such family, or it does not have this depth, width or input size.
+    UsageError: if there is no such family, it does not have this depth, width or input size, or your own network is
+      no classifier of these images.
   """
   registry.MODELS.check(name)
   family, named_depth = registry.MODELS.split(name)
@@ -38,4 +41,7 @@ def build_model(name: str, input_shape: tuple[int, ...], num_classes: int, depth
   unknown = set(options) - set(inspect.signature(build).parameters)
   if unknown:
     raise UsageError(f'model {name!r} takes no {" or ".join(sorted(unknown))}')
-  return build(input_shape=tuple(input_shape), num_classes=num_classes, **options)
+  model = build(input_shape=tuple(input_shape), num_classes=num_classes, **options)
+  if registry.MODELS.own_code(name):
+    return own.classifier(model, name, tuple(input_shape), num_classes)
+  return model
