@@ -1,0 +1,60 @@
+"""What a run's network and batches take from its settings."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+import tickets_tf
+from tickets_tf import data
+from tickets_tf import training
+from tickets_tf.experiment import networks
+
+SETTINGS = tickets_tf.Settings(model='resnet8', width=4, batch_size=32)
+
+
+@pytest.fixture(scope='module')
+def digits():
+  return data.load_dataset('digits', None, 0, 160)
+
+
+def drawn(digits, **changes):
+  return networks.pipeline(dataclasses.replace(SETTINGS, **changes), digits, training.make_strategy()).draw(0)
+
+
+def weights(digits, purpose='initialisation', **changes):
+  settings = dataclasses.replace(SETTINGS, **changes)
+  return networks.network(settings, digits, training.make_strategy(), purpose).get_weights()
+
+
+def test_the_seed_and_the_purpose_decide_the_weights(digits):
+  plain, again, other = weights(digits), weights(digits), weights(digits, seed=1)
+  fresh = weights(digits, 'reinitialisation')
+  assert all(map(np.array_equal, plain, again))
+  assert not np.array_equal(plain[0], other[0]) and not np.array_equal(plain[0], fresh[0])
+
+
+def test_the_precision_of_a_network_is_its_own(digits):
+  half = networks.network(dataclasses.replace(SETTINGS, mixed_precision='bfloat16'), digits, training.make_strategy(),
+                          'initialisation')
+  assert half.layers[1].compute_dtype == 'bfloat16' and half.layers[1].dtype == 'float32'
+  assert keras.mixed_precision.global_policy().name == 'float32', 'networks of others stay as they were'
+
+
+def test_the_seed_decides_the_batches(digits):
+  plain, again, other = (drawn(digits, seed=seed)['index'].numpy().tolist() for seed in (0, 0, 1))
+  assert plain == again != other
+
+
+def test_images_are_augmented_as_the_settings_or_else_the_data_set_have_it(digits):
+  flipped = dataclasses.replace(digits, augmentation='crop_flip')
+  assert set(drawn(flipped)) == {'index', 'offset', 'flip'}
+  assert set(drawn(flipped, augmentation='crop')) == {'index', 'offset'}
+  assert set(drawn(flipped, augmentation='none')) == {'index'}
+  assert set(drawn(dataclasses.replace(digits, augmentation='none'), augmentation='crop')) == {'index', 'offset'}
+
+
+def test_batches_are_normalised_as_the_data_set_is(digits):
+  found = networks.pipeline(SETTINGS, digits, training.make_strategy())
+  assert (found.mean, found.std) == (digits.mean, digits.std) and digits.mean != digits.std
