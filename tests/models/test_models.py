@@ -106,3 +106,55 @@ def test_multiply_accumulates_by_hand(small_model):
   assert macs['stage2_block1_conv1'] == 4 * 4 * 3 * 3 * 4 * 8
   assert macs['stage2_block1_shortcut'] == 4 * 4 * 4 * 8
   assert macs['classifier'] == 16 * 10
+
+
+def macs_of(layer, *shape):
+  """Of all weights, from the shapes that a layer tells and from an image that goes through."""
+  inputs = keras.Input(shape)
+  model = keras.Model(inputs, layer(inputs))
+  kernels = models.prunable_kernels(model)
+  sizes = [kernel.size for kernel in kernels]
+  return models.multiply_accumulates(kernels, sizes, model), models.multiply_accumulates(kernels, sizes)
+
+
+def test_multiply_accumulates_of_every_kind_of_layer():
+  layers = keras.layers
+  for layer, shape, expected in [
+      (layers.Conv2D(5, 3, 2), (9, 9, 4), [4 * 4 * 3 * 3 * 4 * 5]),
+      (layers.Conv2D(6, 3, groups=2), (9, 9, 4), [7 * 7 * 3 * 3 * 2 * 6]),
+      (layers.Conv2DTranspose(5, 3, 2), (4, 4, 3), [4 * 4 * 3 * 3 * 3 * 5]),
+      (layers.SeparableConv2D(5, 3), (8, 8, 4), [6 * 6 * 3 * 3 * 4, 6 * 6 * 4 * 5]),
+      (layers.Dense(5), (7, 4), [7 * 4 * 5]),
+      (layers.EinsumDense('abx,xhk->abhk', (7, 2, 3)), (7, 4), [7 * 4 * 2 * 3]),
+      (layers.LSTM(3), (7, 4), [7 * 4 * 12, 7 * 3 * 12]),
+      (layers.GRU(3, return_sequences=True), (7, 4), [7 * 4 * 9, 7 * 3 * 9]),
+      (layers.ConvLSTM2D(3, 3, padding='same'), (7, 8, 8, 2),
+       [7 * 8 * 8 * 3 * 3 * 2 * 12, 7 * 8 * 8 * 3 * 3 * 3 * 12]),
+      (layers.Embedding(9, 3), (4,), [0]),
+      (layers.LocallyConnected1D(3, 2), (4, 5), [3 * 10 * 3]),
+      (layers.LocallyConnected2D(3, 2), (4, 4, 5), [9 * 20 * 3])]:
+    assert macs_of(layer, *shape) == (expected, expected), layer
+  attention, static = macs_of(SelfAttention(), 7, 8)
+  assert attention == [7 * 8 * 8] * 4 and static == [None] * 4
+  over_time, _ = macs_of(layers.TimeDistributed(layers.Conv2D(5, 3)), 6, 9, 9, 4)
+  assert over_time == [6 * 7 * 7 * 3 * 3 * 4 * 5]
+  both, _ = macs_of(layers.Bidirectional(layers.SimpleRNN(3)), 7, 4)
+  assert both == [7 * 4 * 3, 7 * 3 * 3] * 2
+  assert macs_of(layers.Conv2D(5, 3), None, None, 4) == ([None], [None])
+
+
+class SelfAttention(keras.layers.Layer):
+
+  def build(self, shape):
+    self.inside = keras.layers.MultiHeadAttention(2, 4)
+
+  def call(self, inputs):
+    return self.inside(inputs, inputs)
+
+
+def test_multiply_accumulates_of_a_layer_that_is_used_twice():
+  inputs = keras.Input((4,))
+  dense = keras.layers.Dense(4)
+  model = keras.Model(inputs, dense(dense(inputs)))
+  assert models.multiply_accumulates(models.prunable_kernels(model), [5], model) == [10]
+  assert 'call' not in vars(dense)

@@ -192,7 +192,7 @@ def test_axes():
   assert axes_of(layers.Conv2D(6, 3, groups=2), 8, 8, 4) == [('conv', (3, 3, 2, 6), (2,), (3,))]
   assert axes_of(layers.Conv2DTranspose(6, 3), 8, 8, 4) == [('conv', (3, 3, 6, 4), (3,), (2,))]
   assert axes_of(layers.Dense(6), 4) == [('dense', (4, 6), (0,), (1,))]
-  assert axes_of(layers.EinsumDense('...x,xhk->...hk', (None, 2, 3)), 5, 8) == [('dense', (8, 2, 3), (0,), (1, 2))]
+  assert axes_of(layers.EinsumDense('abx,xhk->abhk', (5, 2, 3)), 5, 8) == [('dense', (8, 2, 3), (0,), (1, 2))]
   assert axes_of(layers.LSTM(3), 4, 5) == [('recurrent', (5, 12), (0,), (1,)), ('recurrent', (3, 12), (0,), (1,))]
   assert axes_of(layers.GRU(3), 4, 5) == [('recurrent', (5, 9), (0,), (1,)), ('recurrent', (3, 9), (0,), (1,))]
   assert axes_of(layers.SimpleRNN(3), 4, 5) == [('recurrent', (5, 3), (0,), (1,)), ('recurrent', (3, 3), (0,), (1,))]
@@ -220,7 +220,7 @@ def test_attention_joins_its_heads():
 def test_locally_connected_layers_of_another_form_are_refused():
   inputs = keras.Input((4, 5))
   model = keras.Model(inputs, keras.layers.LocallyConnected1D(3, 2, implementation=3)(inputs))
-  with pytest.raises(UsageError, match='locally_connected1d.*: its implementation=3 .* implementation=1'):
+  with pytest.raises(UsageError, match=r'locally_connected1d.*: its implementation=3 .* implementation=1'):
     tickets_tf.prunable_kernels(model)
 
 

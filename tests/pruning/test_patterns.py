@@ -6,6 +6,7 @@ from tickets_tf.pruning import selection
 from tickets_tf.pruning import patterns
 from tickets_tf import registry
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning.kernels import Kernel
 
 SHAPES = [(3, 3, 8, 5), (12, 7), (10, 7), (3, 3, 3, 4), (1, 6), (5, 8, 2)]
 NAMES = registry.PATTERNS.names()
@@ -129,3 +130,21 @@ def test_a_pattern_of_ones_own():
 def test_a_pattern_that_returns_no_mask_is_named(returned, message):
   with pytest.raises(UsageError, match=message):
     selection.select([rng().normal(size=(4, 6))], [8], rng(), keep=returned)
+
+
+@pytest.mark.parametrize('name', ['1x4', '2:4'])
+def test_groups_are_inputs_whatever_the_order_of_the_axes(name):
+  pattern = registry.PATTERNS.get(name)
+  transposed = Kernel('transposed', (3, 3, 5, 8), 'conv', inputs=(3,), outputs=(2,))
+  heads = Kernel('query', (8, 2, 3), 'dense', inputs=(0,), outputs=(1, 2))
+  joined = Kernel('output', (2, 4, 5), 'dense', inputs=(0, 1), outputs=(2,))
+  kernels = [transposed, heads, joined]
+  scores = [rng().normal(size=kernel.shape) for kernel in kernels]
+  masks = patterns.choose(pattern, kernels, scores, [kernel.size // 3 for kernel in kernels], rng())
+  assert [mask.shape for mask in masks] == [kernel.shape for kernel in kernels]
+  in_groups = [groups(np.swapaxes(masks[0], 2, 3)), groups(masks[1].reshape(8, 6)), groups(masks[2].reshape(8, 5))]
+  for each in in_groups:
+    assert {int(group.sum()) for group in each} <= ({0, 4} if name == '1x4' else {0, 1, 2})
+  mask = dict(zip(['transposed', 'query', 'output'], masks, strict=True))
+  assert patterns.broken_by(pattern, mask, kernels) == []
+  assert 'transposed' in patterns.broken_by(pattern, mask)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tickets_tf import seeds
 from tickets_tf.errors import TicketsError
 from tickets_tf.pruning import patterns
+from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
 
 if TYPE_CHECKING:
@@ -40,12 +41,14 @@ class Original:
     scores: function without arguments that gives one array per kernel: the scores of all weights before any was
       removed.
     pattern: the pattern that the mask was chosen under.
+    kernels: the network's kernels, which know their axes; without them the mask's arrays are taken as they are.
   """
   mask: Mask
   weights: Weights
   fresh: Callable[[], Weights]
   scores: Callable[[], Sequence[npt.NDArray[Any]]]
   pattern: patterns.Pattern = patterns.UNSTRUCTURED
+  kernels: Sequence[Kernel] = ()
 
 
 # From the training examples, the number of classes and a random generator to changed examples and the proof.

@@ -11,7 +11,7 @@ from tickets_tf.checks.check import Check
 from tickets_tf.checks.check import Original
 from tickets_tf.checks.check import Weights
 from tickets_tf.pruning import patterns
-from tickets_tf.pruning import selection
+from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
 
 _Changed = tuple[Mask, Weights, dict[str, Any]]
@@ -104,7 +104,7 @@ def confine(original: Original, rng: np.random.Generator, pattern: patterns.Patt
     have the pattern, before and after.
   """
   after = _selected(original, original.scores(), pattern, rng)
-  without = {f'layers_without_pattern_{when}': len(patterns.broken_by(pattern, mask))
+  without = {f'layers_without_pattern_{when}': len(patterns.broken_by(pattern, mask, original.kernels))
              for when, mask in (('before', original.mask), ('after', after))}
   return after, original.weights, {**_mask_proof(original.mask, after), **without}
 
@@ -112,7 +112,8 @@ def confine(original: Original, rng: np.random.Generator, pattern: patterns.Patt
 def _selected(original: Original, scores: Sequence[npt.NDArray[Any]], pattern: patterns.Pattern,
               rng: np.random.Generator) -> Mask:
   before = original.mask
-  kept = selection.select(scores, before.counts, rng, before.names, pattern.select)
+  kernels = original.kernels or [Kernel(name, keep.shape, 'conv') for name, keep in before.items()]
+  kept = patterns.choose(pattern, kernels, scores, before.counts, rng)
   return Mask(zip(before.names, kept, strict=True))
 
 

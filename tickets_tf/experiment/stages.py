@@ -113,7 +113,8 @@ class Stages:
     run, dataset = self.run, self.dataset
     best = max(epochs, key=lambda epoch: epoch.evaluation_accuracy)
     height, width, channels = dataset.image_shape
-    broken_by = patterns.broken_by(registry.PATTERNS.get(run.settings.pattern), mask)
+    kernels = models.prunable_kernels(self.model)
+    broken_by = patterns.broken_by(registry.PATTERNS.get(run.settings.pattern), mask, kernels)
     return Record(
         settings=run.settings,
         digest=run.digest,
@@ -126,9 +127,9 @@ class Stages:
                                     dataset.num_classes, (height, width, channels)),
         mask=mask.digest(),
         pattern=records.PatternKept(run.settings.pattern, tuple(broken_by)),
-        layers=_layers(models.prunable_kernels(self.model), mask),
+        layers=_layers(self.model, kernels, mask),
         all_weights=sum(math.prod(weight.shape) for weight in self.model.trainable_weights),
-        unpruned={},
+        unpruned=dict(models.unpruned_weights(self.model)),
         collapse=collapse,
         final_accuracy=accuracies.final,
         settled_accuracy=accuracies.settled,
@@ -185,9 +186,9 @@ def _report_collapse(collapse: Collapse, on_collapse: str, say: Callable[[str], 
     logging.warning('the ticket has collapsed: %s', '; '.join(found))
 
 
-def _layers(kernels: list[Kernel], mask: Mask) -> tuple[records.Layer, ...]:
-  dense_macs = models.multiply_accumulates(kernels, [kernel.size for kernel in kernels])
-  sparse_macs = models.multiply_accumulates(kernels, mask.counts)
+def _layers(model: keras.Model, kernels: list[Kernel], mask: Mask) -> tuple[records.Layer, ...]:
+  dense_macs = models.multiply_accumulates(kernels, [kernel.size for kernel in kernels], model)
+  sparse_macs = models.multiply_accumulates(kernels, mask.counts, model)
   return tuple(records.Layer(kernel.name, kernel.shape, kernel.size, kept, dense, sparse)
                for kernel, kept, dense, sparse in zip(kernels, mask.counts, dense_macs, sparse_macs, strict=True))
 

@@ -135,7 +135,7 @@ def _checked_ticket(run: Run, dataset: Dataset, model: keras.Model,
   assert mask is not None, 'the original is among the runs before'
   start = model.get_weights()
   original = checks.Original(mask, _values(kernels), lambda: _values(prunable_kernels(fresh())), scores,
-                             registry.PATTERNS.get(run.settings.pattern))
+                             registry.PATTERNS.get(run.settings.pattern), kernels)
   check = run.settings.check
   mask, weights, proof = checks.change_ticket(check, registry.CHECKS.get(check), original, run.settings.seed)
   mask.check(kernels)

@@ -19,7 +19,6 @@ from tickets_tf.models import prunable_kernels
 from tickets_tf.pruning import allocation as allocations
 from tickets_tf.pruning import patterns
 from tickets_tf.pruning import rules
-from tickets_tf.pruning import selection
 from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
 from tickets_tf.pruning.mask import load_mask
@@ -109,7 +108,7 @@ def find_ticket(model: keras.Model, rule: str | rules.Rule, ratio: float, images
     mask = _keep(kernels, scores, round_ratio, row.allocation, pattern, seed, None if regrow else mask,
                  allocation_options)
   assert mask is not None, 'there is at least one round'
-  _warn_of_broken_pattern(pattern, mask)
+  _warn_of_broken_pattern(pattern, mask, kernels)
   provenance = {'score': str(row.score), 'allocation': str(row.allocation), 'pattern': pattern, 'ratio': ratio,
                 'rounds': row.rounds, 'seed': seed}
   return Ticket(mask, _masked_weights(model, kernels, mask), provenance)
@@ -117,19 +116,17 @@ def find_ticket(model: keras.Model, rule: str | rules.Rule, ratio: float, images
 
 def _keep(kernels: Sequence[Kernel], scores: list[np.ndarray], ratio: float, allocation: Any, pattern: str, seed: int,
           candidates: Mask | None, options: Mapping[str, Any] | None) -> Mask:
-  names = [kernel.name for kernel in kernels]
   if candidates is not None:
     scores = _last_if_removed(scores, candidates)
   counts = allocations.allocate(kernels, ratio, allocation, scores, seed, **(options or {}))
   if candidates is not None:
     counts = _within(counts, candidates.counts)
-  kept = selection.select(scores, counts, seeds.generator(seed, 'select'), names,
-                          registry.PATTERNS.get(pattern).select)
+  kept = patterns.choose(registry.PATTERNS.get(pattern), kernels, scores, counts, seeds.generator(seed, 'select'))
   return Mask.from_arrays(kernels, kept)
 
 
-def _warn_of_broken_pattern(pattern: str, mask: Mask) -> None:
-  broken = patterns.broken_by(registry.PATTERNS.get(pattern), mask)
+def _warn_of_broken_pattern(pattern: str, mask: Mask, kernels: Sequence[Kernel]) -> None:
+  broken = patterns.broken_by(registry.PATTERNS.get(pattern), mask, kernels)
   if broken:
     logging.warning('pattern %s: the allocation gives these layers more weights than it can hold: %s', pattern,
                     ', '.join(broken))

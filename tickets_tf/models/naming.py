@@ -1,8 +1,8 @@
 """Names of layers that follow from the structure of a network alone.
 
-Keras counts the layers that nobody named over the whole process: `conv2d`, and in the next network `conv2d_1`. Here they
-are counted within the layer that contains them. A name is taken for one of Keras' if it is the snake case of the class,
-with or without a number.
+Keras counts the layers that nobody named over the whole process: `conv2d`, and in the next network `conv2d_1`. Here
+they are counted within the layer that contains them. A name is taken for one of Keras' if it is the snake case of the
+class, with or without a number.
 """
 
 import re

@@ -103,8 +103,8 @@ def _sides(kernel: Kernel) -> int:
 def classifier_share(kernels: Sequence[Kernel], keep: int, wanted: float) -> float:
   """Returns how many weights the classifier keeps, fractions included.
 
-  It is `wanted`, but at most half of `keep`, with a warning if that is less; more only if the other kernels have no room
-  for the rest. So nothing jumps as `keep` falls.
+  It is `wanted`, but at most half of `keep`, with a warning if that is less; more only if the other kernels have no
+  room for the rest. So nothing jumps as `keep` falls.
 
   Args:
     kernels: the network's kernels.

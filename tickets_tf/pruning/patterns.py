@@ -1,15 +1,18 @@
 """Patterns: where in a kernel the kept weights may sit, so that hardware and file formats can make use of it.
 
-A pattern is a `Pattern` in `tickets_tf.registry.PATTERNS`, or a user's own. Those here act on groups: four consecutive
-inputs (the last axis but one) of one output, at one place of a convolution; if the number of inputs is not a multiple
-of four, the last group is smaller.
+A pattern is a `Pattern` in `tickets_tf.registry.PATTERNS`, or a user's own. It sees a kernel as `Kernel.arranged` gives
+it: the last axis but one counts the inputs, the last one the outputs, whatever the layer. Those here act on groups: four
+consecutive inputs of one output, at one place of a convolution; if the number of inputs is not a multiple of four, the
+last group is smaller.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from tickets_tf.pruning import selection
+from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.selection import Select, highest
 
 _GROUP = 4
@@ -20,7 +23,7 @@ class Pattern:
   """Where kept weights may sit.
 
   Attributes:
-    select: function(scores, count, rng) that returns a boolean array of the scores' shape. It keeps `count` weights, or
+    select: function(scores, count, rng) that returns a boolean array of the shape of `scores`, which are arranged. It keeps `count` weights, or
       up to one group more or less: the highest scores, as far as the pattern allows. `rng` decides ties.
     holds: function(mask) that returns whether a boolean array has the pattern.
   """
@@ -28,14 +31,38 @@ class Pattern:
   holds: Callable[[np.ndarray], bool]
 
 
-def broken_by(pattern: Pattern, mask: Mapping[str, np.ndarray]) -> list[str]:
+def choose(pattern: Pattern, kernels: Sequence[Kernel], scores: Sequence[np.ndarray], counts: Sequence[int],
+           rng: np.random.Generator) -> list[np.ndarray]:
+  """Keeps the highest scores of every kernel, as far as a pattern allows.
+
+  Args:
+    pattern: the pattern.
+    kernels: the network's kernels.
+    scores: one array per kernel, of its shape.
+    counts: weights to keep per kernel.
+    rng: decides ties.
+
+  Returns:
+    One boolean array per kernel, of its shape.
+
+  Raises:
+    As `selection.select`.
+  """
+  arranged = [kernel.arranged(layer) for kernel, layer in zip(kernels, scores, strict=True)]
+  kept = selection.select(arranged, counts, rng, [kernel.name for kernel in kernels], pattern.select)
+  return [kernel.restored(mask) for kernel, mask in zip(kernels, kept, strict=True)]
+
+
+def broken_by(pattern: Pattern, mask: Mapping[str, np.ndarray], kernels: Sequence[Kernel] = ()) -> list[str]:
   """Returns the names of the kernels whose part of a mask does not have a pattern.
 
   Args:
     pattern: the pattern.
     mask: a `Mask`, or any mapping from kernel name to boolean array.
+    kernels: the kernels, which know their axes; an array of no kernel is taken as it is.
   """
-  return [name for name, keep in mask.items() if not pattern.holds(keep)]
+  arranged = {kernel.name: kernel.arranged(mask[kernel.name]) for kernel in kernels}
+  return [name for name, keep in mask.items() if not pattern.holds(arranged.get(name, keep))]
 
 
 def _blocks(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
