@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,10 +44,10 @@ class Case:
 
   def save(self, path: str | os.PathLike[str]) -> None:
     """Writes the case to a `.npz` file."""
+    weights: dict[str, Any] = {f'{_WEIGHTS}{name}': value for name, value in self.weights.items()}
     with files.replacing(path) as temporary:
       np.savez(temporary, network=json.dumps([self.family, self.depth, self.width, self.num_classes]),
-               images=self.images, labels=self.labels, uniform=self.uniform,
-               **{f'{_WEIGHTS}{name}': value for name, value in self.weights.items()})
+               images=self.images, labels=self.labels, uniform=self.uniform, **weights)
 
 
 def load(path: str | os.PathLike[str]) -> Case:
@@ -54,4 +55,5 @@ def load(path: str | os.PathLike[str]) -> Case:
   with np.load(path, allow_pickle=False) as stored:
     arrays = dict(stored)
   weights = {key.removeprefix(_WEIGHTS): value for key, value in arrays.items() if key.startswith(_WEIGHTS)}
-  return Case(*json.loads(str(arrays['network'])), weights, arrays['images'], arrays['labels'], arrays['uniform'])
+  family, depth, width, num_classes = json.loads(str(arrays['network']))
+  return Case(family, depth, width, num_classes, weights, arrays['images'], arrays['labels'], arrays['uniform'])

@@ -54,7 +54,7 @@ def _convolutions() -> keras.Model:
 NETWORKS: dict[str, Callable[[], keras.Model]] = {'dense layers': _dense, 'convolutions': _convolutions}
 
 
-def compare(network: str, ratio: float, rounds: int) -> Iterator[PatternCost]:
+def cost_of_patterns(network: str, ratio: float, rounds: int) -> Iterator[PatternCost]:
   """Measures the sparse float32 file of random tickets under every pattern against the dense file of the same ticket.
 
   Args:

@@ -26,7 +26,7 @@ _DENSITY, _OVERLAP = 0.1, 0.9
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class ScoreComparison:
   """A score of this package against the same score in PyTorch.
 
   Attributes:
@@ -42,7 +42,8 @@ class Comparison:
   looped: bool
 
 
-def compare(network: str, num_classes: int, score: str, samples_per_class: int = 10, rounds: int = 5) -> Comparison:
+def compare_with_torch(network: str, num_classes: int, score: str, samples_per_class: int = 10,
+                       rounds: int = 5) -> ScoreComparison:
   """Times one score of one network.
 
   Args:
@@ -74,7 +75,7 @@ def compare(network: str, num_classes: int, score: str, samples_per_class: int =
     raise TicketsError(f'{score} of {network} with {num_classes} classes: PyTorch and this package choose the same '
                        f'weights in {overlap:.2%} of cases only')
   first, later = (ratios.in_turn([each[call] for each in fastest], [each[call] for each in own]) for call in (0, 1))
-  return Comparison(first, later, overlap, looped)
+  return ScoreComparison(first, later, overlap, looped)
 
 
 def memory(network: str, num_classes: int, score: str, samples_per_class: tuple[int, int],
@@ -93,8 +94,8 @@ def memory(network: str, num_classes: int, score: str, samples_per_class: tuple[
   return [first / second for first, second in peaks]
 
 
-def row(network: str, num_classes: int, score: str, found: Comparison) -> str:
-  """Returns what `compare` found as one line of a Markdown table."""
+def row(network: str, num_classes: int, score: str, found: ScoreComparison) -> str:
+  """Returns what `compare_with_torch` found as one line of a Markdown table."""
   note = ' (a loop over examples)' if found.looped else ''
   return (f'| {network} | {num_classes} | {score}{note} | {ratios.text(found.first)} '
           f'| {ratios.text(found.later)} | {found.overlap:.2%} |')

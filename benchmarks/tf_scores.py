@@ -58,7 +58,7 @@ def prepare_loop(case: cases.Case, score: str) -> Scoring:
   model = _network(case)
   variables = [kernel.variable for kernel in models.prunable_kernels(model)]
 
-  @tf.function
+  @tf.function  # type: ignore[untyped-decorator]
   def squares_of(image: tf.Tensor, number: tf.Tensor) -> list[tf.Tensor]:
     with tf.GradientTape(persistent=True) as tape:
       logs = tf.nn.log_softmax(model(image[None], training=False))[0]

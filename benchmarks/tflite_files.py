@@ -11,8 +11,8 @@ from tickets_tf.export import verify
 from tickets_tf.export.export_report import Latency
 
 
-def compare(path: str | os.PathLike[str], other: str | os.PathLike[str],
-            rounds: int) -> tuple[float, tuple[Latency, ...]]:
+def compare_files(path: str | os.PathLike[str], other: str | os.PathLike[str],
+                  rounds: int) -> tuple[float, tuple[Latency, ...]]:
   """Measures size and latency of one file over those of another, on a black image.
 
   Args:

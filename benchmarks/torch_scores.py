@@ -47,7 +47,7 @@ def grasp(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, unifor
   for some, their, share in pieces:
     loss = share * F.cross_entropy(network(some) / temperature, their)
     parts = torch.autograd.grad(loss, weights, create_graph=True)
-    inner = sum((part * gradient).sum() for part, gradient in zip(parts, gradients, strict=True))
+    inner = sum(((part * gradient).sum() for part, gradient in zip(parts, gradients, strict=True)), torch.zeros(()))
     for product, part in zip(products, torch.autograd.grad(inner, weights), strict=True):
       product += part
   return [weight * product for weight, product in zip(weights, products, strict=True)]

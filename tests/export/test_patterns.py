@@ -43,7 +43,7 @@ def test_dense_layers_in_blocks_are_computed_sparse(pattern, in_blocks, dense_la
 
 
 def test_the_benchmark_measures_every_pattern():
-  rows = list(benchmark.compare('convolutions', 0.9, rounds=1))
+  rows = list(benchmark.cost_of_patterns('convolutions', 0.9, rounds=1))
   assert [row.pattern for row in rows] == ['unstructured', '1x4', '2:4']
   for row in rows:
     assert 0.05 < row.size < 0.25 and row.layers.stored == 5 and row.layers.made_dense >= 4 and row.latency > 0
