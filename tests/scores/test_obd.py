@@ -217,3 +217,12 @@ def test_batch_norm_is_not_the_operation_without_a_deterministic_gradient_on_gpu
   with pytest.raises(NotImplementedError):
     model(images, training=False)
   assert any(score.any() for score in tickets_tf.score_weights(model, 'obd', images, labels, curvature=curvature))
+
+
+def test_recurrent_layers_have_no_gradients_per_example():
+  model = keras.Sequential([keras.layers.LSTM(4, input_shape=(8, 6)), keras.layers.Dense(5)])
+  images, labels = np.ones((5, 8, 6), np.float32), np.arange(5)
+  with pytest.raises(UsageError, match=r"curvature 'fisher': lstm.* is recurrent .* expected hutchinson"):
+    tickets_tf.score_weights(model, 'obd', images, labels)
+  scores = tickets_tf.score_weights(model, 'obd', images, labels, curvature='hutchinson', samples=2)
+  assert [score.shape for score in scores] == [(6, 16), (4, 16), (4, 5)]

@@ -119,3 +119,45 @@ def test_layers_that_insist_on_float32_are_named():
                            name='strict')
   with pytest.raises(UsageError, match="model 'strict' cannot compute in float64"):
     tickets_tf.score_weights(model, 'synflow')
+
+
+@pytest.mark.parametrize('normalisation', [
+    L.BatchNormalization, L.LayerNormalization, L.UnitNormalization, lambda: L.GroupNormalization(4),
+    lambda: L.GroupNormalization(-1)])
+def test_the_same_flows_through_every_layer_whatever_normalises_between_them(normalisation):
+  model = keras.Sequential([L.Conv2D(8, 3, use_bias=False, input_shape=(8, 8, 3)), normalisation(), L.ReLU(),
+                            L.Conv2D(8, 3, use_bias=False), L.GlobalAveragePooling2D(), L.Dense(5)])
+  scores = tickets_tf.score_weights(model, 'synflow')
+  totals = [score.sum() for score in scores]
+  assert min(score.min() for score in scores) >= 0 < totals[0]
+  assert totals == pytest.approx([totals[0]] * 3)
+
+
+def test_the_same_flows_through_grouped_convolutions():
+  model = keras.Sequential([L.Conv2D(8, 3, groups=2, use_bias=False, input_shape=(8, 8, 4)), L.ReLU(),
+                            L.Conv2D(6, 3, groups=2, use_bias=False, dilation_rate=2), L.GlobalAveragePooling2D(),
+                            L.Dense(5)])
+  totals = [score.sum() for score in tickets_tf.score_weights(model, 'synflow')]
+  assert totals == pytest.approx([totals[0]] * 3) and totals[0] > 0
+
+
+def attention():
+  inputs = keras.Input((8, 6))
+  return keras.Model(inputs, L.Dense(5)(L.GlobalAveragePooling1D()(L.MultiHeadAttention(2, 4)(inputs, inputs))))
+
+
+class Standardised(L.Conv2D):
+  def call(self, x):
+    kernel = self.kernel - tf.reduce_mean(self.kernel, [0, 1, 2], keepdims=True)
+    return tf.nn.conv2d(x, kernel, self.strides, 'VALID')
+
+
+@pytest.mark.parametrize('build, expected', [
+    (attention, 'SynFlow is not defined for multi_head_attention.*, a MultiHeadAttention, which multiplies'),
+    (lambda: keras.Sequential([L.LSTM(4, input_shape=(8, 6)), L.Dense(5)]),
+     'SynFlow is not defined for lstm.*, a LSTM'),
+    (lambda: keras.Sequential([Standardised(8, 3, input_shape=(8, 8, 3)), L.GlobalAveragePooling2D(), L.Dense(5)]),
+     'SynFlow of standardised.* is negative: its layer, or one behind it, does more than sum')])
+def test_layers_that_do_not_let_it_flow_are_refused_by_name(build, expected):
+  with pytest.raises(UsageError, match=expected):
+    tickets_tf.score_weights(build(), 'synflow')

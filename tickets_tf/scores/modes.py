@@ -17,6 +17,8 @@ from tickets_tf.scores import batch_norm
 # (object, attribute, value that it has for a while).
 Replacement = tuple[object, str, Any]
 _ABSENT = object()
+_NORMALISATIONS = (keras.layers.BatchNormalization, keras.layers.GroupNormalization, keras.layers.LayerNormalization,
+                   keras.layers.UnitNormalization)
 
 
 @contextlib.contextmanager
@@ -142,13 +144,22 @@ def moving_statistics(model: keras.Model) -> contextlib.AbstractContextManager[N
   return _batch_norms_call(model, _batch_norms(model), batch_norm.rescale)
 
 
-def no_batch_norm(model: keras.Model) -> contextlib.AbstractContextManager[None]:
-  """Makes batch norm exactly the identity; unit statistics would leave a factor of 1 / sqrt(1 + epsilon).
+def no_normalisation(model: keras.Model) -> contextlib.AbstractContextManager[None]:
+  """Makes every normalisation exactly the identity: batch, group, layer, instance and unit normalisation.
+
+  Unit statistics would leave a factor of 1 / sqrt(1 + epsilon), and normalisation by an image's own statistics takes
+  away what SynFlow measures.
 
   Raises:
     UsageError: as `batch_statistics`.
   """
-  return _batch_norms_call(model, _batch_norms(model), lambda layer, inputs: tf.identity(inputs))
+  layers = [layer for layer in layers_of(model) if isinstance(layer, _NORMALISATIONS) or _is_instance_norm(layer)]
+  return _batch_norms_call(model, layers, lambda layer, inputs: tf.identity(inputs))
+
+
+def _is_instance_norm(layer: keras.layers.Layer) -> bool:
+  # Keras has none of that name; those of others are called so.
+  return any(each.__name__ == 'InstanceNormalization' for each in type(layer).__mro__)
 
 
 @contextlib.contextmanager

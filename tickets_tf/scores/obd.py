@@ -54,6 +54,10 @@ def obd(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayLike 
   if samples is not None and samples < 1:
     raise UsageError(f'samples {samples!r}: expected at least 1')
   kernels = prunable_kernels(model)
+  recurrent = [kernel.name for kernel in kernels if kernel.kind == 'recurrent']
+  if recurrent and curvature != 'hutchinson':
+    raise UsageError(f'curvature {curvature!r}: {recurrent[0]} is recurrent and has no gradients per example; expected '
+                     'hutchinson')
   batch = checked_batch(images, labels)
   with modes.moving_statistics(model):
     diagonal = _CURVATURES[curvature](model, kernels, *batch, rng, samples, chunk)

@@ -1,6 +1,6 @@
 """SynFlow: a weight matters as much as the flow through it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,19 @@ from tickets_tf.models import prunable_kernels
 from tickets_tf.scores import modes
 
 
+# They multiply activations with each other.
+_NOT_LINEAR = (keras.layers.MultiHeadAttention, keras.layers.Attention, keras.layers.AdditiveAttention,
+               keras.layers.Dot, keras.layers.RNN)
+_ROUNDING = 1e-9  # of the largest score of a kernel
+
+
 def synflow(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayLike | None,
             rng: np.random.Generator) -> list[np.ndarray]:
   """Scores by synaptic flow, theta * dR/dtheta (Tanaka et al. 2020, equation 2); one round of it.
 
   R is the sum of the network's outputs for one input of ones. All its parameters have their absolute values, biases
-  too, as in the authors' code, and batch norm is the identity. R grows with the product of the layers' fan-ins and
-  overflows float32 for a ResNet32 of width 32. So all layers compute in float64, which is enough for more than
+  too, as in the authors' code, and every normalisation is the identity. R grows with the product of the layers'
+  fan-ins and overflows float32 for a ResNet32 of width 32. So all layers compute in float64, which is enough for more than
   ResNet110, and the scores are float64. No term is negative, so nothing cancels.
 
   Args:
@@ -31,24 +37,55 @@ def synflow(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayL
     One float64 array per kernel, none below zero.
 
   Raises:
-    UsageError: if the input's shape is not known, or a layer cannot compute in float64.
+    UsageError: if the input's shape is not known, a layer cannot compute in float64, or a layer is not linear with
+      weights that are all positive, such as attention, recurrent layers and layers that standardise their weights.
   """
   del labels, rng
   kernels = prunable_kernels(model)
   ones = tf.ones([1, *_input_shape(model, images)])
   layers = modes.layers_of(model)
+  _check_linear(model, layers)
   weights = [tf.constant(np.abs(kernel.variable.numpy().astype(np.float64))) for kernel in kernels]
   values = {**_absolute(layers), **{id(kernel.variable): each for kernel, each in zip(kernels, weights, strict=True)}}
   attributes: list[modes.Replacement] = [
       (layer, name, values[id(variable)]) for layer in layers for name, variable in vars(layer).items()
       if id(variable) in values]
   _check_held(model, layers, [kernel.variable for kernel in kernels])
-  with (modes.precision(layers, 'float64'), modes.replaced(attributes), modes.no_batch_norm(model),
+  with (modes.precision(layers, 'float64'), modes.replaced(attributes), modes.no_normalisation(model),
+        modes.replaced([(layer, 'convolution_op', _by_group(layer)) for layer in layers if _is_grouped(layer)]),
         tf.GradientTape(watch_accessed_variables=False) as tape):
     tape.watch(weights)
     flow = tf.reduce_sum(_outputs(model, ones))
   gradients = tape.gradient(flow, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-  return [(weight * each).numpy() for weight, each in zip(weights, gradients, strict=True)]
+  scores = [(weight * each).numpy() for weight, each in zip(weights, gradients, strict=True)]
+  for kernel, each in zip(kernels, scores, strict=True):
+    if each.size and each.min() < -_ROUNDING * np.abs(each).max():
+      raise UsageError(f'model {model.name!r}: SynFlow of {kernel.name} is negative: its layer, or one behind it, does '
+                       'more than sum its inputs with positive weights; expected another score')
+  return scores
+
+
+def _check_linear(model: keras.Model, layers: Iterable[keras.layers.Layer]) -> None:
+  for layer in layers:
+    if isinstance(layer, _NOT_LINEAR):
+      raise UsageError(f'model {model.name!r}: SynFlow is not defined for {layer.name}, a {type(layer).__name__}, '
+                       'which multiplies activations; expected another score')
+
+
+def _is_grouped(layer: keras.layers.Layer) -> bool:
+  return getattr(layer, 'groups', 1) > 1 and hasattr(layer, 'convolution_op')
+
+
+def _by_group(layer: keras.layers.Layer) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+  """Returns a grouped convolution as one convolution a group: CPUs have no gradient of grouped ones."""
+  convolve, groups = layer.convolution_op, layer.groups
+  axis = -1 if layer.data_format == 'channels_last' else 1
+
+  def by_group(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    pairs = zip(tf.split(inputs, groups, axis), tf.split(kernel, groups, -1), strict=True)
+    return tf.concat([convolve(some, its) for some, its in pairs], axis)
+
+  return by_group
 
 
 def _outputs(model: keras.Model, ones: tf.Tensor) -> tf.Tensor:
