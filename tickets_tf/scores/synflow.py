@@ -23,9 +23,9 @@ def synflow(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayL
   """Scores by synaptic flow, theta * dR/dtheta (Tanaka et al. 2020, equation 2); one round of it.
 
   R is the sum of the network's outputs for one input of ones. All its parameters have their absolute values, biases
-  too, as in the authors' code, and every normalisation is the identity. R grows with the product of the layers'
-  fan-ins and overflows float32 for a ResNet32 of width 32. So all layers compute in float64, which is enough for more than
-  ResNet110, and the scores are float64. No term is negative, so nothing cancels.
+  too, as in the authors' code, and every normalisation is the identity. R grows with the product of the layers' fan-
+  ins and overflows float32 for a ResNet32 of width 32. So all layers compute in float64, which is enough for more
+  than ResNet110, and the scores are float64. No term is negative, so nothing cancels.
 
   Args:
     model: a built `tf_keras` model.
