@@ -9,7 +9,9 @@
 A data set is a loader, `load(data_dir, image_size) -> Dataset`, in `tickets_tf.registry.DATASETS`.
 """
 
-from tickets_tf.data.images import SUFFIXES as IMAGE_SUFFIXES
+from tickets_tf.data.image_files import SUFFIXES as IMAGE_SUFFIXES
+from tickets_tf.data.image_tree import is_hidden
+from tickets_tf.data.image_tree import is_image
 from tickets_tf.data.images import load_image
 from tickets_tf.data.pipeline import Pipeline
 from tickets_tf.data.pipeline import normalise
@@ -26,6 +28,8 @@ __all__ = [
     'Examples',
     'Loader',
     'Pipeline',
+    'is_hidden',
+    'is_image',
     'load_dataset',
     'load_image',
     'normalise',

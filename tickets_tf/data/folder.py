@@ -1,86 +1,105 @@
 """Any tree of image files, one folder per class: train/CLASS/*.jpg and test/CLASS/*.png, in any mixture."""
 
-import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
-import tensorflow_datasets as tfds
 
+from tickets_tf.data import image_files
+from tickets_tf.data import image_tree
 from tickets_tf.data import images as image_tools
+from tickets_tf.data import inventory
+from tickets_tf.data.image_files import ImageFile
+from tickets_tf.data.image_tree import Parts
+from tickets_tf.data.image_tree import Tree
 from tickets_tf.data.sources import Dataset
 from tickets_tf.data.sources import Examples
+from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 
 
 def load(data_dir: str | None = None, image_size: int = 0) -> Dataset:
   """Loads a tree of images.
 
+  JPEG, PNG, WebP, BMP, TIFF and the first image of a GIF are read, each by what its bytes say. Images are turned as
+  their EXIF orientation says. Values of 16 bits are scaled so that the largest of the training images becomes 255; 256
+  levels are kept. What is skipped or changed is told in the data set's `notes`.
+
   Args:
-    data_dir: the folder that holds train/CLASS and test/CLASS.
+    data_dir: the folder that holds train/CLASS and test/CLASS. val/CLASS is the validation set if there is a test/, and
+      what is judged by if not. Images in deeper folders count for their class.
     image_size: height and width in pixels; 0: those of the first training image. Images of another size
       are resized.
 
   Returns:
-    A `Dataset` with the classes in sorted order and the examples sorted by path. If the first training image is gray,
-    all are made gray, else all are made colour.
+    A `Dataset` with the classes in sorted order and the examples sorted by path. If an image is in colour, all are made
+    colour.
 
   Raises:
-    UsageError: if the tree is not of that form or the images do not fit into memory.
+    UsageError: if the tree is not of that form, an image is of a kind that is not read, or the images do not fit into
+      memory.
     TicketsError: if an image cannot be read; it names the file.
   """
   if not data_dir:
     raise UsageError('--dataset=folder needs --data_dir, the folder that holds train/CLASS and test/CLASS')
   root = pathlib.Path(data_dir)
-  class_names = _check_tree(root)
-  builder = tfds.folder_dataset.ImageFolder(str(root))
-  train, test = (_image_files(builder, root, split, class_names) for split in ('train', 'test'))
-  paths = train + test
+  parts = image_tree.parts_of(root)
+  class_names = image_tree.class_names(parts)
+  trees = [image_tree.find(folder) for folder in parts if folder]
+  found = [_inspect([path for path, _ in tree.images]) for tree in trees]
+  every = [file for files in found for file in files]
+  shape = (image_size or found[0][0].height, image_size or found[0][0].width, max(file.channels for file in every))
+  deep = [file for file in found[0] if file.bits == 16] or [file for file in every if file.bits == 16]
+  white = image_tools.largest_value(deep) if deep else image_tools.WHITE
+  pixels = image_tools.decode_files(every, shape, white)
   label_of = {name: label for label, name in enumerate(class_names)}
-  labels = np.array([label_of[os.path.basename(os.path.dirname(path))] for path in paths], np.int32)
-  shape = image_tools.shape_of(paths[0], image_size)
-  examples = Examples(image_tools.decode(paths, shape), labels)
-  mean, std = image_tools.pixel_statistics(examples.images[:len(train)])
+  examples = Examples(pixels, np.array([label_of[name] for tree in trees for _, name in tree.images], np.int32))
+  ends = np.cumsum([len(files) for files in found])
+  train, test, *validation = (examples.take(slice(end - len(files), end))
+                              for end, files in zip(ends, found, strict=True))
+  mean, std = image_tools.pixel_statistics(train.images)
+  skipped = {**image_tree.hidden_in(root), **{path: count for tree in trees for path, count in tree.skipped.items()}}
   return Dataset(
       name='folder',
-      train=examples.take(slice(len(train))),
-      test=examples.take(slice(len(train), None)),
+      train=train,
+      test=test,
       class_names=tuple(class_names),
       mean=mean,
       std=std,
       augmentation='crop_flip',
-      crop_padding=image_tools.padding_for(shape))
+      crop_padding=image_tools.padding_for(shape),
+      validation=validation[0] if validation else None,
+      white=white,
+      notes=(*inventory.lines(root, every, skipped, shape, white, image_size), *_layout(root, parts, trees)))
 
 
-def _check_tree(root: pathlib.Path) -> list[str]:
-  """Returns the sorted class names; UsageError if a folder is missing or a class is not in both parts."""
-  if not root.is_dir():
-    raise UsageError(f'--data_dir={root}: no such folder')
-  classes = {}
-  for split in ('train', 'test'):
-    if not (root / split).is_dir():
-      raise UsageError(f'--data_dir={root}: no folder {split!r} in it; --dataset=folder reads train/CLASS and '
-                       'test/CLASS')
-    classes[split] = {path.name for path in (root / split).iterdir() if path.is_dir()}
-  for split, other in (('train', 'test'), ('test', 'train')):
-    missing = sorted(classes[other] - classes[split])
-    if missing:
-      raise UsageError(f'{root / split}: has no folder for class {missing[0]!r}, which {other} has')
-  if len(classes['train']) < 2:
-    raise UsageError(f'{root / "train"}: needs the folders of at least 2 classes, has {len(classes["train"])}')
-  return sorted(classes['train'])
+def _inspect(paths: Sequence[str]) -> list[ImageFile]:
+  """Returns what image files are; of those that are not read, the first is named and the others are counted."""
+  found, errors = [], []
+  for path in paths:
+    try:
+      found.append(image_files.inspect(path))
+    except TicketsError as error:
+      errors.append(error)
+  if len(errors) > 1:
+    raise type(errors[0])(f'{errors[0]} (and {len(errors) - 1} more files that are not read)')
+  if errors:
+    raise errors[0]
+  return found
 
 
-def _image_files(builder: tfds.folder_dataset.ImageFolder, root: pathlib.Path, split: str,
-                 class_names: Iterable[str]) -> list[str]:
-  """Returns the split's files sorted by path, because ImageFolder shuffles them."""
-  files: list[str] = []
-  empty = set(class_names)
-  if builder.info.splits[split].num_examples:
-    dataset = builder.as_dataset(split=split, decoders={'image': tfds.decode.SkipDecoding()})
-    names = dataset.map(lambda example: example['image/filename']).batch(1000)
-    files = sorted(os.fsdecode(name) for block in names.as_numpy_iterator() for name in block)
-    empty -= {os.path.basename(os.path.dirname(path)) for path in files}
-  if empty:
-    raise UsageError(f'{root / split / min(empty)}: no images there ({", ".join(image_tools.SUFFIXES)})')
-  return files
+def _layout(root: pathlib.Path, parts: Parts, trees: Sequence[Tree]) -> list[str]:
+  """Returns lines that tell how the folders are taken."""
+  lines = []
+  deeper = [pathlib.Path(path).relative_to(root).as_posix() for tree in trees for path in tree.deeper]
+  if deeper:
+    count = sum(str(pathlib.Path(path).parent) in tree.deeper for tree in trees for path, _ in tree.images)
+    lines.append(f'{count:,} images in deeper folders count for the class above them: {inventory.names(deeper)}')
+  if parts.validation:
+    lines.append(f'{parts.validation.name}/ is the validation set: the best epoch is chosen on it')
+  elif parts.test.name != 'test':
+    lines.append(f'no test/: {parts.test.name}/ is what is judged by')
+  beside = sorted(path.name for path in root.iterdir() if path not in parts and not image_tree.is_hidden(path.name))
+  if beside:
+    lines.append(f'beside {", ".join(part.name for part in parts if part)} and not read: {inventory.names(beside)}')
+  return lines

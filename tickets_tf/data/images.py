@@ -1,84 +1,202 @@
-"""Image files to uint8 arrays, and what is computed from the pixels."""
+"""Image files to uint8 arrays, and what is computed from the pixels.
 
+Plain JPEG and PNG files are decoded by TensorFlow, all others by Pillow. Whatever the format, an image is turned as its
+EXIF orientation says, transparency is left out, and 16 bits become 8 by one rule: the values 0 to `white` of the data
+set become 0 to 255.
+"""
+
+import io
 import os
 from collections.abc import Sequence
+from concurrent import futures
+from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import psutil
 import tensorflow as tf
+from PIL import Image
+from PIL import ImageOps
 
+from tickets_tf.data import image_files
+from tickets_tf.data.image_files import ImageFile
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 
-SUFFIXES = ('.jpg', '.jpeg', '.png')
+WHITE = 65535  # the largest value of 16 bits
 _BLOCK = 1000  # images processed at once: enough to keep all cores busy, few compared to the whole set
 
 Shape = tuple[int, int, int]  # height, width, channels
+_Value = TypeVar('_Value', bound=np.generic)
 
 
 def shape_of(path: str | os.PathLike[str], image_size: int = 0) -> Shape:
   """Returns the shape of all images of a data set whose first image is this file.
 
   Args:
-    path: a JPEG or PNG file.
+    path: an image file.
     image_size: height and width in pixels; 0: the file's own.
 
   Returns:
-    (height, width, channels); 1 channel for a gray image, with or without alpha, else 3.
+    (height, width, channels); 1 channel for a gray image, with or without transparency, else 3.
 
   Raises:
     TicketsError: if the file cannot be read or is not a whole image; it names the file.
   """
-  height, width, channels = _decode_one(path, channels=0).shape
-  return image_size or height, image_size or width, 1 if channels <= 2 else 3
+  file = image_files.inspect(path)
+  _load(file, (file.height, file.width, file.channels), WHITE)
+  return image_size or file.height, image_size or file.width, file.channels
 
 
 def decode(paths: Sequence[str], shape: Shape) -> npt.NDArray[np.uint8]:
+  """Decodes image files: as `decode_files`, of paths."""
+  return decode_files([image_files.inspect(path) for path in paths], shape)
+
+
+def decode_files(found: Sequence[ImageFile], shape: Shape, white: int = WHITE) -> npt.NDArray[np.uint8]:
   """Decodes image files in parallel.
 
   Images of another size are resized. Gray images are made colour, or colour images gray, as `shape` asks.
 
   Args:
-    paths: JPEG or PNG files.
+    found: image files.
     shape: (height, width, channels) that every image gets; channels is 1 or 3.
+    white: the value of images of 16 bits that becomes 255; larger ones become 255 too.
 
   Returns:
-    uint8 [N, height, width, channels] in the order of `paths`.
+    uint8 [N, height, width, channels] in the order of `found`.
 
   Raises:
     TicketsError: if a file cannot be read or is not a whole image; it names the file.
     UsageError: if the images would not fit into the free memory.
   """
-  _check_memory(len(paths), shape)
+  _check_memory(len(found), shape)
+  images: npt.NDArray[np.uint8] = np.empty((len(found), *shape), np.uint8)
+  plain = [index for index, file in enumerate(found) if _is_plain(file)]
+  _decode_plain([found[index].path for index in plain], shape, images, plain)
+  others = [index for index, file in enumerate(found) if not _is_plain(file)]
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    for index, pixels in zip(others, pool.map(lambda index: _load(found[index], shape, white), others), strict=True):
+      images[index] = pixels
+  return images
+
+
+def load_image(path: str | os.PathLike[str], shape: Shape, white: int = WHITE) -> npt.NDArray[np.uint8]:
+  """Decodes one image file; as `decode_files`, for one image [height, width, channels]."""
+  return _load(image_files.inspect(path), shape, white)
+
+
+def largest_value(found: Sequence[ImageFile]) -> int:
+  """Returns the largest value of the pixels of image files of 16 bits, at least 1."""
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    return max(1, *pool.map(lambda file: int(_deep_pixels(file).max()), found))
+
+
+def _decode_plain(paths: Sequence[str], shape: Shape, images: npt.NDArray[np.uint8], places: Sequence[int]) -> None:
+  """Decodes plain files in parallel into `images` at `places`."""
 
   def load(path: tf.Tensor) -> tf.Tensor:
     image = _decode_bytes(tf.io.read_file(path), shape[2])
     same_size = tf.reduce_all(tf.shape(image)[:2] == shape[:2])
     return tf.ensure_shape(tf.cond(same_size, lambda: image, lambda: _resize(image, shape[:2])), shape)
 
+  if not paths:
+    return
   with tf.device('CPU:0'):
     dataset = tf.data.Dataset.from_tensor_slices(paths).map(load, tf.data.AUTOTUNE, deterministic=True).batch(_BLOCK)
-  images: npt.NDArray[np.uint8] = np.empty((len(paths), *shape), np.uint8)
   done = 0
   try:
     for block in dataset.as_numpy_iterator():
-      images[done:done + len(block)] = block
+      images[places[done:done + len(block)]] = block
       done += len(block)
   except tf.errors.OpError:
     # TensorFlow's message does not say which file it was: try those that were not delivered, one by one.
     for path in paths[done:]:
-      _decode_one(path, shape[2])
+      load_image(path, shape)
     raise
-  return images
 
 
-def load_image(path: str | os.PathLike[str], shape: Shape) -> npt.NDArray[np.uint8]:
-  """Decodes one image file; as `decode`, for one image [height, width, channels]."""
+def _is_plain(file: ImageFile) -> bool:
+  return file.format in ('JPEG', 'PNG') and file.bits == 8 and file.orientation == 1 and not file.cmyk
+
+
+def _load(file: ImageFile, shape: Shape, white: int) -> npt.NDArray[np.uint8]:
+  if file.bits == 16:
+    scaled = np.minimum(_deep_pixels(file), white) * (255 / white)
+    pixels = _with_channels(np.round(scaled).astype(np.uint8), shape[2])
+  elif file.format in ('JPEG', 'PNG') and not file.cmyk:
+    pixels = _turned(_by_tensorflow(file, shape[2]), file.orientation)
+  else:
+    pixels = _with_channels(_by_pillow(file, 'L' if file.channels == 1 else 'RGB'), shape[2])
+  if pixels.shape == shape:
+    return pixels
   with tf.device('CPU:0'):
-    image = _decode_one(path, shape[2])
-    pixels: npt.NDArray[np.uint8] = (image if image.shape == shape else _resize(image, shape[:2])).numpy()
+    resized: npt.NDArray[np.uint8] = _resize(pixels, shape[:2]).numpy()
+  return resized
+
+
+def _deep_pixels(file: ImageFile) -> npt.NDArray[np.uint16]:
+  """Returns uint16 [height, width, channels] of a file of 16 bits, turned."""
+  if file.format != 'PNG':
+    return _by_pillow(file, '')
+  content = _content(file)
+  try:
+    with tf.device('CPU:0'):
+      pixels = tf.io.decode_png(content, file.channels, tf.uint16).numpy()
+  except tf.errors.OpError as error:
+    raise image_files.broken(file.path, file.format) from error
+  return _turned(pixels, file.orientation)
+
+
+def _by_tensorflow(file: ImageFile, channels: int) -> npt.NDArray[np.uint8]:
+  content = _content(file)
+  try:
+    with tf.device('CPU:0'):
+      pixels: npt.NDArray[np.uint8] = _decode_bytes(content, channels).numpy()
+  except tf.errors.OpError as error:
+    raise image_files.broken(file.path, file.format) from error
   return pixels
+
+
+def _by_pillow(file: ImageFile, mode: str) -> npt.NDArray[Any]:
+  """Returns [height, width, channels] of the first image of a file, in a mode of Pillow; empty: in its own."""
+  # From memory, because Pillow maps gray TIFF files into memory by their turned size, which mixes up their rows.
+  content = io.BytesIO(_content(file))
+  try:
+    with Image.open(content, formats=[file.format.upper()]) as image:
+      turned = ImageOps.exif_transpose(image)
+      pixels = np.asarray(turned.convert(mode) if mode else turned)
+  except Exception as error:  # readers of image formats raise whatever a broken file leads them to
+    raise image_files.broken(file.path, file.format) from error
+  return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _content(file: ImageFile) -> bytes:
+  try:
+    with open(file.path, 'rb') as opened:
+      return opened.read()
+  except OSError as error:
+    raise TicketsError(f'{file.path}: {error.strerror}') from error
+
+
+def _turned(pixels: npt.NDArray[_Value], orientation: int) -> npt.NDArray[_Value]:
+  """Returns an image [height, width, channels] turned as an orientation of EXIF says (CIPA DC-008, tag 274)."""
+  if orientation in (5, 6, 7, 8):  # the stored rows are columns
+    pixels = pixels.swapaxes(0, 1)
+  if orientation in (3, 4, 7, 8):
+    pixels = pixels[::-1]
+  if orientation in (2, 3, 6, 7):
+    pixels = pixels[:, ::-1]
+  return pixels
+
+
+def _with_channels(pixels: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
+  if pixels.shape[2] == channels:
+    return pixels
+  if channels == 3:
+    return np.repeat(pixels, 3, axis=2)
+  return np.asarray(Image.fromarray(pixels).convert('L'))[..., None]
 
 
 def resize(images: npt.NDArray[np.uint8], image_size: int) -> npt.NDArray[np.uint8]:
@@ -119,16 +237,6 @@ def _decode_bytes(contents: bytes | tf.Tensor, channels: int) -> tf.Tensor:
   # decode_jpeg reads PNG as well. The accurate transform gives the same pixels as Pillow. TensorFlow's default is off
   # by up to 6 of 255, and darkens red and blue of CIFAR-10 by 1 of 255 on average.
   return tf.io.decode_jpeg(contents, channels=channels, dct_method='INTEGER_ACCURATE')
-
-
-def _decode_one(path: str | os.PathLike[str], channels: int) -> tf.Tensor:
-  try:
-    with open(path, 'rb') as file, tf.device('CPU:0'):
-      return _decode_bytes(file.read(), channels)
-  except OSError as error:
-    raise TicketsError(f'{path}: {error.strerror}') from error
-  except tf.errors.OpError as error:
-    raise TicketsError(f'{path}: broken image: not a whole JPEG or PNG file') from error
 
 
 def _check_memory(count: int, shape: Shape) -> None:

@@ -50,6 +50,8 @@ class Dataset:
     augmentation: the kind that suits these images: `'crop_flip'`, `'crop'` or `'none'`.
     crop_padding: pixels of zeros around an image before the random crop.
     validation: examples held out of the training set; None if there are none.
+    white: the value of images of 16 bits that has become 255, for the classifier to read other images alike.
+    notes: lines that tell what was left out or changed when the images were read.
 
   Raises:
     UsageError: if an attribute is not as described here; the message names it.
@@ -63,6 +65,8 @@ class Dataset:
   augmentation: str
   crop_padding: int
   validation: Examples | None = None
+  white: int = 65535
+  notes: tuple[str, ...] = ()
 
   def __post_init__(self) -> None:
     problem = self._problem()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tickets_tf.data import image_files
 from tickets_tf.data import images as image_tools
 from tickets_tf.data.sources import Dataset
 from tickets_tf.data.sources import Examples
@@ -54,7 +55,7 @@ def load(data_dir: str | None = None, image_size: int = 0) -> Dataset:
 
 
 def _image_files(folder: pathlib.Path) -> list[pathlib.Path]:
-  files = sorted(path for path in folder.glob('*') if path.suffix.lower() in image_tools.SUFFIXES)
+  files = sorted(path for path in folder.glob('*') if path.suffix.lower() in image_files.SUFFIXES)
   if not files:
     raise UsageError(f'{folder}: no images there')
   return files
