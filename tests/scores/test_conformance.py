@@ -16,6 +16,8 @@ CASES = [(name, {}) for name in registry.SCORES.names()] + [
     ('grasp', {'reinitialise_classifier': True}),
 ]
 WITHOUT_DATA = ('random', 'magnitude', 'synflow')
+# A score may be the same for all weights of a kernel, but none of these is.
+TELL_WEIGHTS_APART = ('random', 'magnitude', 'snip', 'grasp', 'obd', 'synflow')
 cases = pytest.mark.parametrize('name, options', CASES, ids=[' '.join([name, *map(str, options.values())])
                                                              for name, options in CASES])
 
@@ -33,7 +35,8 @@ def test_scores_are_arrays_of_the_kernels_shapes(network, batch, name, options):
   kernels = tickets_tf.prunable_kernels(network)
   scores = tickets_tf.score_weights(network, name, *batch, seed=1, **options)
   assert [each.shape for each in scores] == [kernel.shape for kernel in kernels]
-  assert all(np.isfinite(each).all() and each.std() > 0 for each in scores)
+  assert all(np.isfinite(each).all() for each in scores)
+  assert name not in TELL_WEIGHTS_APART or all(each.std() > 0 for each in scores)
   assert all(np.array_equal(one, other) for one, other in
              zip(scores, tickets_tf.score_weights(network, name, *batch, seed=1, **options), strict=True))
 
