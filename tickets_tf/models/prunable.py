@@ -104,8 +104,10 @@ def _layers(layer: keras.layers.Layer, prefix: str, names: naming.Names,
     seen.add(id(child))
     name = names.of(child, prefix)
     yield child, name
-    # A wrapper adds nothing to the name of its layer, so that a mask fits the wrapped and the bare network.
-    yield from _layers(child, prefix if isinstance(child, _L.Wrapper) else f'{name}/', names, seen)
+    # A wrapper adds nothing to the name of its layer, so that a mask fits the wrapped and the bare network; nor does a
+    # network that is wrapped as a whole.
+    adds_no_name = isinstance(child, _L.Wrapper) or getattr(layer, 'whole', False)
+    yield from _layers(child, prefix if adds_no_name else f'{name}/', names, seen)
 
 
 def _own_kernels(layer: keras.layers.Layer, name: str) -> list[Kernel]:
