@@ -23,7 +23,8 @@ def network(settings: Settings, dataset: Dataset, strategy: tf.distribute.Strate
     strategy: that of its training.
     purpose: what the weights are for: another purpose draws others from the same seed.
   """
-  keras.backend.reset_uids()  # Layers without names are counted from the start, so that every build gives the same names.
+  # Layers without names are counted from the start, so that every build gives the same names.
+  keras.backend.reset_uids()
   keras.utils.set_random_seed(seeds.integer(settings.seed, purpose))
   with strategy.scope(), _precision(settings.mixed_precision):
     return models.build_model(settings.model, dataset.image_shape, dataset.num_classes, width=settings.width)

@@ -1,12 +1,15 @@
 """One run, from settings to record, after the runs that it needs."""
 
 from collections.abc import Callable
+import dataclasses
 import functools
 
 import tensorflow as tf
 
 from tickets_tf import data
 from tickets_tf import training
+from tickets_tf.errors import TicketsError
+from tickets_tf.experiment import following
 from tickets_tf.experiment import locking
 from tickets_tf.experiment import networks
 from tickets_tf.experiment import ticket_stage
@@ -43,8 +46,15 @@ def train(settings: Settings, say: Callable[[str], None] = print) -> Record:
   run = Run(settings)
   if run.folder.is_done():
     say(f'{run.folder}: already done')
-  _do(run, RunFolder.is_done, Stages.finish, say)
-  return records.read(run.folder.path)
+  try:
+    with following.as_this_worker(run) as own:
+      _do(own, RunFolder.is_done, Stages.finish, say)
+      return dataclasses.replace(records.read(own.folder.path), settings=run.settings)
+  except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+    if run.settings.strategy != 'multi_worker':
+      raise
+    raise TicketsError('another worker has ended or cannot be reached; start all workers again to resume '
+                       f'({str(error).splitlines()[0]})') from error
 
 
 def find(run: Run, say: Callable[[str], None] = print) -> None:

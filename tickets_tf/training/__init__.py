@@ -6,9 +6,10 @@ from tickets_tf.training.optimizer import SGD
 from tickets_tf.training.optimizer import learning_rate_schedule
 from tickets_tf.training.strategy import check_jit
 from tickets_tf.training.strategy import describe_devices
+from tickets_tf.training.strategy import is_chief
 from tickets_tf.training.strategy import make_strategy
 from tickets_tf.training.strategy import share_memory
 from tickets_tf.training.strategy import use_threads
 
-__all__ = ['SGD', 'Epoch', 'check_jit', 'describe_devices', 'learning_rate_schedule', 'make_strategy', 'share_memory',
-           'train', 'use_threads']
+__all__ = ['SGD', 'Epoch', 'check_jit', 'describe_devices', 'is_chief', 'learning_rate_schedule', 'make_strategy',
+           'share_memory', 'train', 'use_threads']

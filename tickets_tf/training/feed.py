@@ -20,12 +20,14 @@ class Feed:
     self._pipeline = pipeline
     # Variables, because GPUs cannot gather from a uint8 tensor, and because a compiled step can then take other
     # examples of that shape. Labels are 64-bit, because 32-bit integers would stay on the host.
-    self._images = tf.Variable(examples.images, trainable=False, dtype=tf.uint8)
+    # Workers send each other no bytes; in 16 bits their values are exact too.
+    several = isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
+    self._images = tf.Variable(tf.cast(examples.images, tf.float16 if several else tf.uint8), trainable=False)
     self._labels = tf.Variable(examples.labels, trainable=False, dtype=tf.int64)
 
   def put(self, examples: Examples) -> None:
     """Replaces the examples by others of the same shape."""
-    self._images.assign(examples.images)
+    self._images.assign(tf.cast(examples.images, self._images.dtype))
     self._labels.assign(examples.labels)
 
   def batch(self, drawn: Drawn) -> tuple[tf.Tensor, tf.Tensor]:

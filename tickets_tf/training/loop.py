@@ -144,7 +144,9 @@ def _shares(pipeline: Pipeline, first_step: int, last_step: int,
 def _callbacks(settings: Settings, folder: pathlib.Path, log: callbacks.MetricsLog, checkpoints: Checkpoints,
                first_epoch: int, last_epoch: int, steps: int) -> list[keras.callbacks.Callback]:
   # The metrics are written before the checkpoint: a run that is killed between the two repeats the epoch.
-  made = [log, callbacks.SaveCheckpoint(checkpoints, last_epoch, settings.checkpoint_seconds)]
+  # Workers save together, so that no clock may decide.
+  seconds = 0.0 if settings.strategy == 'multi_worker' else settings.checkpoint_seconds
+  made = [log, callbacks.SaveCheckpoint(checkpoints, last_epoch, seconds)]
   if settings.tensorboard:
     made.append(sparse.summaries(folder / 'tensorboard'))
   if settings.progress:

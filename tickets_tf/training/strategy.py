@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import subprocess
+from typing import Any
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -145,14 +146,39 @@ def _divide(physical: Sequence[tf.config.PhysicalDevice], replicas: int, kind: s
                        'undivided; make the strategy before anything else touches them') from error
 
 
-def _multi_worker(kind: str, replicas: int) -> tf.distribute.Strategy:
-  del kind, replicas
+def is_chief() -> bool:
+  """Returns whether this process is the first of the workers of `--strategy=multi_worker`, which leaves the files.
+
+  Raises:
+    UsageError: if the environment names no workers.
+  """
+  config = _cluster()
+  task = config.get('task', {})
+  if 'chief' in config['cluster']:
+    return bool(task.get('type') == 'chief')
+  return int(task.get('index', 0)) == 0
+
+
+def _cluster() -> dict[str, Any]:
   try:
-    workers = json.loads(os.environ.get('TF_CONFIG', ''))['cluster']['worker']
-    assert workers
-  except (ValueError, KeyError, TypeError, AssertionError):
+    config: dict[str, Any] = json.loads(os.environ.get('TF_CONFIG', ''))
+    assert config['cluster']['worker']
+    assert int(config.get('task', {}).get('index', 0)) >= 0
+  except (ValueError, KeyError, TypeError, AttributeError, AssertionError):
     raise UsageError('--strategy=multi_worker needs TF_CONFIG in the environment, as in {"cluster": {"worker": '
                      '["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}') from None
+  return config
+
+
+def _multi_worker(kind: str, replicas: int) -> tf.distribute.Strategy:
+  del kind, replicas
+  _cluster()
+  return _workers()
+
+
+@functools.cache
+def _workers() -> tf.distribute.Strategy:
+  # One for all runs of a process, as `_mirror`. The workers meet here.
   return tf.distribute.MultiWorkerMirroredStrategy()
 
 
