@@ -87,21 +87,6 @@ def test_a_mask_of_another_network_is_refused(small_model):
     sparse.wrap(small_model, Mask.dense(models.prunable_kernels(other)))
 
 
-def test_a_subclassed_model_is_refused():
-  class Own(keras.Model):
-    def __init__(self):
-      super().__init__()
-      self.dense = keras.layers.Dense(2)
-
-    def call(self, inputs):
-      return self.dense(inputs)
-
-  model = Own()
-  model.build((None, 3))
-  with pytest.raises(UsageError, match='is subclassed'):
-    sparse.wrap(model, Mask.dense(models.prunable_kernels(model)))
-
-
 def test_nested_models_and_layers_that_tfmot_leaves_alone(small_batch):
   model = nested()
   mask = random_mask(model)

@@ -19,6 +19,7 @@ from tickets_tf import export
 from tickets_tf import models
 from tickets_tf import registry
 from tickets_tf import seeds
+from tickets_tf import sparse
 from tickets_tf import training
 from tickets_tf.data import Dataset
 from tickets_tf.errors import TicketsError
@@ -75,9 +76,11 @@ class Stages:
     _report_collapse(collapse, settings.on_collapse, self.say)
     judged = self.dataset.test if self.dataset.validation is None else self.dataset.validation
     epochs = training.train(self.model, mask, self.pipeline, judged, settings, folder.path, self.strategy)
+    sparse.check_removed(self.model, mask)
     with Stopwatch() as export_time:
       checkpoints.save_weights(self.model, folder.final)
       accuracies = self._accuracies()
+      sparse.check_removed(self.model, mask)  # again, because layers have been called since
       if settings.export:
         self._write_saved_model(mask)
     seconds = records.Seconds(data=self.data_seconds, find=find_time.seconds,

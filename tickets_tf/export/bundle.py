@@ -17,6 +17,7 @@ from tickets_tf import environment
 from tickets_tf import files
 from tickets_tf import models
 from tickets_tf import seeds
+from tickets_tf import sparse
 from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.export import card
 from tickets_tf.export import fold
@@ -160,11 +161,13 @@ def _network(run: RunFolder, used: Settings, dataset: data.Dataset,
   """Returns the trained network of a run with batch norm folded, and what compaction removed."""
   network = models.build_model(used.model, dataset.image_shape, dataset.num_classes, width=used.width)
   checkpoints.load_weights(network, run.final)
+  mask = load_mask(run.mask)
+  sparse.check_removed(network, mask)
   if options.settle:
     settling.set_statistics(network, settling.load(run.settled))
   if not options.compact:
     return fold.fold_batch_norm(network), None
-  smaller = compact(network, load_mask(run.mask))
+  smaller = compact(network, mask)
   return fold.fold_batch_norm(smaller), Compaction.between(network, smaller)
 
 

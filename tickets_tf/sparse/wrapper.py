@@ -4,68 +4,130 @@ tfmot's own wrapper multiplies weight and mask on every forward pass, counts ste
 new mask is due; between an optimizer's step and the next forward pass its weights are dense. A ticket's mask is fixed,
 so it is enough to let no gradient through to a removed weight. The weight starts at zero, its momentum starts at zero,
 and weight decay times zero is zero: it stays at zero with any optimizer, on every replica, in every checkpoint.
+
+tfmot's wrapper knows layers of a few classes. This one takes any layer, and any model that is used as one, with the
+prunable weights of all layers inside.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import inspect
-from typing import Any
+import types
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_model_optimization as tfmot
+from tensorflow_model_optimization.python.core.sparsity.keras import pruning_impl
 from tensorflow_model_optimization.python.core.sparsity.keras import pruning_wrapper
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.models import prunable_kernels
-from tickets_tf.pruning.mask import Mask
+from tickets_tf.sparse import masked_reads
 from tickets_tf.sparse.schedule import TicketSchedule
 
+_AS_THE_LAYER = ('_call_spec', '_autocast', '_supports_masking', '_activity_regularizer',
+                 '_compute_output_and_mask_jointly')
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
-def _masked_gradient(weight: tf.Tensor,
-                     mask: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
-  return tf.identity(weight), lambda gradient: (gradient * mask, None)
+
+class _Described(NamedTuple):
+  # A prunable weight.
+  shape: tuple[int, ...]
+  dtype: str
 
 
 @keras.utils.register_keras_serializable('tickets_tf')
 class TicketWrapper(pruning_wrapper.PruneLowMagnitude):  # type: ignore[misc]
-  """Wraps a layer whose prunable weights have a fixed mask.
+  """Wraps a layer whose prunable weights, and those of the layers inside it, have fixed masks.
 
   tfmot's `strip_pruning`, `UpdatePruningStep` and `PruningSummaries` accept it; it needs none of them. It is saved and
-  loaded like any Keras layer, with its mask.
+  loaded like any Keras layer, with its masks.
 
   Args:
-    layer: a Keras layer that has `get_prunable_weights`, or whose prunable weights tfmot knows.
+    layer: a Keras layer, or a model that is used as one.
     pruning_schedule: a `TicketSchedule`.
+    masks: (shape, dtype) of each prunable weight, in the order of `prunable_kernels`; None: those that the layer has
+      when it is built. A layer that was loaded may make its weights as late as in its first call.
+    whole: whether the layer is a whole network, whose name then is no part of the names of its kernels.
     **kwargs: those of tfmot's wrapper.
   """
 
-  def __init__(self, layer: keras.layers.Layer, pruning_schedule: TicketSchedule | None = None, **kwargs: Any) -> None:
+  def __init__(self, layer: keras.layers.Layer, pruning_schedule: TicketSchedule | None = None,
+               masks: Sequence[tuple[Sequence[int], str]] | None = None, whole: bool = False, **kwargs: Any) -> None:
     # The layer's own precision; otherwise Keras would cast the wrapper's inputs to the default one.
     kwargs.setdefault('dtype', layer.dtype_policy)
+    if not hasattr(type(layer), 'get_prunable_weights'):
+      # tfmot's wrapper asks for it.
+      layer.get_prunable_weights = lambda: [weight for weight, _, _ in self.pruning_vars]
     super().__init__(layer, pruning_schedule=pruning_schedule or TicketSchedule(), **kwargs)
+    self.whole = whole
+    self._shapes = None if masks is None else [_Described(tuple(shape), dtype) for shape, dtype in masks]
+    self._masks_by_part: Mapping[int, tf.Variable] = types.MappingProxyType({})
+    # Keras treats the wrapper as it treats the layer: arguments of its call, casts, masks of time steps, losses.
+    for attribute in _AS_THE_LAYER:
+      if hasattr(layer, attribute):
+        vars(self)[attribute] = getattr(layer, attribute)
+    _inline_functions(layer)
 
   def build(self, input_shape: Any) -> None:
     """Builds the layer and the variables that hold its masks."""
-    super().build(input_shape)
-    self._holders: list[tuple[object, str]] = [_holder(self.layer, weight) for weight, _, _ in self.pruning_vars]
+    # Not that of tfmot's wrapper, which calls the masks of all weights `mask`; HDF5 files need different names.
+    super(pruning_wrapper.PruneLowMagnitude, self).build(input_shape)
+    if self._shapes is None:
+      self._shapes = [_described(weight) for weight in self._weights_inside()]
+    held = []
+    for index, (shape, dtype) in enumerate(self._shapes):
+      number = f'_{index}' if index else ''
+      held.append((self._add(f'mask{number}', shape, 'ones', dtype),
+                   self._add(f'threshold{number}', (), 'zeros', dtype)))
+    self._held = held
+    self.pruning_step = self._add('pruning_step', (), keras.initializers.Constant(-1), 'int64', None)
+    self._bind()
 
-  def call(self, inputs: Any, training: Any = None, **kwargs: Any) -> Any:
-    """Calls the layer with weights whose gradients are masked."""
-    weights = [getattr(*holder) for holder in self._holders]
+  def _add(self, name: str, shape: Sequence[int], initializer: Any, dtype: str,
+           aggregation: Any = tf.VariableAggregation.MEAN) -> tf.Variable:
+    with tf.name_scope(self.name):
+      return self.add_weight(name, shape, dtype, initializer, trainable=False,
+                             aggregation=aggregation or tf.VariableAggregation.NONE)
+
+  def _weights_inside(self) -> list[tf.Variable]:
+    # The prunable weights that the layer has by now.
     try:
-      # Keras' own __setattr__ is bypassed, because it would stop tracking the variable.
-      for (owner, attribute), weight, (_, mask, _) in zip(self._holders, weights, self.pruning_vars, strict=True):
-        # A custom gradient cannot take a variable that casts itself, so the value is read here, already cast.
-        value = tf.convert_to_tensor(weight)
-        vars(owner)[attribute] = _masked_gradient(value, tf.cast(mask, value.dtype))
-      if 'training' in inspect.signature(self.layer.call).parameters:
-        kwargs['training'] = training
-      return self.layer.call(inputs, **kwargs)
-    finally:
-      for (owner, attribute), weight in zip(self._holders, weights, strict=True):
-        vars(owner)[attribute] = weight
+      return [kernel.variable for kernel in prunable_kernels(self)]
+    except (UsageError, AttributeError):
+      return []
+
+  def _bind(self) -> bool:
+    # Makes the layer's weights be read through the masks; returns whether it has all of them by now.
+    weights = self._weights_inside()
+    if [_described(weight) for weight in weights] != self._shapes:
+      return False
+    self.pruning_vars = [(weight, *held) for weight, held in zip(weights, self._held, strict=True)]
+    # Keras would track a plain dictionary.
+    self._masks_by_part = types.MappingProxyType(
+        {id(part): mask for weight, mask, _ in self.pruning_vars for part in masked_reads.prepare(weight)})
+    vars(self)['_views'] = masked_reads.Views(self.layer, weights)
+    self.pruning_obj = pruning_impl.Pruning(
+        training_step_fn=lambda: self.pruning_step, pruning_vars=self.pruning_vars,
+        pruning_schedule=self.pruning_schedule, block_size=self.block_size,
+        block_pooling_type=self.block_pooling_type)
+    return True
+
+  def call(self, *args: Any, **kwargs: Any) -> Any:
+    """Calls the layer with weights whose gradients are masked."""
+    if len(self.pruning_vars) != len(self._held):
+      self.layer.call(*args, **kwargs)
+      if not self._bind():
+        raise UsageError(f'layer {self.layer.name!r}: expected prunable weights of shapes '
+                         f'{[each.shape for each in self._shapes or ()]}, found '
+                         f'{[tuple(weight.shape) for weight in self._weights_inside()]}')
+    with masked_reads.reading(self._masks_by_part), self._views.shown():
+      return self.layer.call(*args, **kwargs)
+
+  def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    """Returns the mask of time steps that the layer hands on."""
+    if not self.layer.supports_masking and getattr(self.layer.compute_mask, '_is_default', False):
+      return None
+    return self.layer.compute_mask(inputs, mask)
 
   def set_masks(self, masks: Iterable[np.ndarray]) -> None:
     """Sets the masks of the layer's prunable weights, and sets the removed weights to zero.
@@ -78,106 +140,26 @@ class TicketWrapper(pruning_wrapper.PruneLowMagnitude):  # type: ignore[misc]
       weight.assign(tf.where(value, weight, tf.zeros_like(weight)))
 
   def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-    """Sets weights and masks, in the order of `get_weights`, and sets the removed weights to zero."""
+    """Sets the layer's weights, in the order of `get_weights`, and sets the removed weights to zero."""
     super().set_weights(weights)
     self.set_masks([mask.numpy() > 0 for _, mask, _ in self.pruning_vars])
 
-
-def _holder(layer: keras.layers.Layer, weight: tf.Variable) -> tuple[object, str]:
-  # (layer, attribute) that holds the variable: the layer itself or one inside it.
-  for owner in layer._flatten_layers():  # pylint: disable=protected-access
-    for attribute, value in vars(owner).items():
-      if value is weight:
-        return owner, attribute
-  raise UsageError(f'layer {layer.name!r}: {weight.name} must be an attribute of the layer to be pruned')
+  def get_config(self) -> dict[str, Any]:
+    """Returns what Keras saves of the wrapper."""
+    masks = [[list(shape), dtype] for shape, dtype in self._shapes or ()]
+    return {**super().get_config(), 'masks': masks, 'whole': self.whole}
 
 
-def wrap(model: keras.Model, mask: Mask) -> keras.Model:
-  """Returns a model that shares the layers of `model` and holds a mask; removed weights are set to exactly zero.
-
-  Args:
-    model: a functional or sequential `tf_keras` model, which may contain others.
-    mask: a `Mask` of its `prunable_kernels`.
-
-  Returns:
-    A model of the same kind, not compiled, that any loop, optimizer and strategy can train; `model` shares its
-    variables. Call `wrap` in the scope of the strategy that is to train it.
-
-  Raises:
-    UsageError: if the mask does not fit, or the model is subclassed, so that its layers cannot be replaced.
-  """
-  kernels = prunable_kernels(model)
-  mask.check(kernels)
-  arrays: dict[int, list[tuple[tf.Variable, np.ndarray]]] = {}
-  for kernel in kernels:
-    arrays.setdefault(id(kernel.layer), []).append((kernel.variable, mask[kernel.name]))
-
-  def wrap_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
-    if isinstance(layer, keras.Model):
-      return _clone(layer, wrap_layer)
-    if id(layer) not in arrays:
-      return layer
-    variables, values = zip(*arrays[id(layer)], strict=True)
-    # tfmot's wrapper asks for the weights that it is to prune.
-    layer.get_prunable_weights = lambda: list(variables)
-    removed = 1 - sum(value.sum() for value in values) / sum(value.size for value in values)
-    wrapper = TicketWrapper(layer, TicketSchedule(removed))
-    wrapper.build(layer.get_input_shape_at(0))
-    wrapper.set_masks(values)
-    return wrapper
-
-  return _clone(model, wrap_layer)
+def _described(weight: tf.Variable) -> _Described:
+  # A variable that casts itself tells the type that it is cast to.
+  return _Described(tuple(weight.shape), getattr(weight, 'true_dtype', weight.dtype).name)
 
 
-def _clone(model: keras.Model, clone_function: Callable[[keras.layers.Layer], keras.layers.Layer]) -> keras.Model:
-  if not isinstance(model, keras.Sequential) and not model._is_graph_network:  # pylint: disable=protected-access
-    raise UsageError(f'model {model.name!r} is subclassed; wrappers need a functional or sequential model')
-  return keras.models.clone_model(model, clone_function=clone_function)
-
-
-def set_mask(model: keras.Model, mask: Mask) -> None:
-  """Gives a wrapped model another mask, and sets the weights that it removes to exactly zero.
-
-  Args:
-    model: what `wrap` returned.
-    mask: a `Mask` of the same kernels.
-
-  Raises:
-    UsageError: if the mask does not fit.
-  """
-  kernels = prunable_kernels(model)
-  mask.check(kernels)
-  arrays = {id(kernel.variable): mask[kernel.name] for kernel in kernels}
-  for layer in _wrappers(model):
-    layer.set_masks([arrays[id(weight)] for weight, _, _ in layer.pruning_vars])
-
-
-def strip(model: keras.Model) -> keras.Model:
-  """Returns the model without its wrappers; it shares the variables of `model`."""
-  return tfmot.sparsity.keras.strip_pruning(model)
-
-
-def mask_of(model: keras.Model) -> Mask:
-  """Reads the mask that a wrapped model holds.
-
-  Args:
-    model: what `wrap` returned.
-
-  Returns:
-    A `Mask`.
-
-  Raises:
-    UsageError: if the model has no wrapped layer.
-  """
-  masks: dict[int, np.ndarray] = {}
-  for layer in _wrappers(model):
-    masks.update({id(weight): mask.numpy() > 0 for weight, mask, _ in layer.pruning_vars})
-  if not masks:
-    raise UsageError(f'model {model.name!r} holds no mask')
-  return Mask((kernel.name, masks[id(kernel.variable)]) for kernel in prunable_kernels(model)
-              if id(kernel.variable) in masks)
-
-
-def _wrappers(model: keras.Model) -> list[Any]:
-  return [layer for layer in model._flatten_layers()  # pylint: disable=protected-access
-          if isinstance(layer, pruning_wrapper.PruneLowMagnitude)]
+def _inline_functions(layer: keras.layers.Layer) -> None:
+  # Takes `tf.function` off the methods of a layer and those inside it: graphs that were made without masks, as the bare
+  # layer makes them, would be used again.
+  for inner in layer._flatten_layers():  # pylint: disable=protected-access
+    for name in dir(type(inner)):
+      method = inspect.getattr_static(type(inner), name)
+      if isinstance(method, tf.types.experimental.GenericFunction):
+        vars(inner)[name] = types.MethodType(method.python_function, inner)

@@ -1,0 +1,136 @@
+"""Variables that are read through a mask, wherever in a layer and however they are read.
+
+Within `reading`, the value of a variable is as it is, and its gradient is multiplied by the mask. It makes no
+difference whether the layer that reads it is the one that owns it, lies deep inside another, holds it in a list,
+reads it in a loop or looks up rows of it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+import contextlib
+import threading
+from typing import Any
+
+import tensorflow as tf
+from tf_keras.src.mixed_precision import autocast_variable
+
+
+# Where Keras and TensorFlow keep account of variables.
+_LISTS_OF_KERAS = ('_trainable_weights', '_non_trainable_weights', '_self_unconditional_checkpoint_dependencies',
+                   '_self_unconditional_dependency_names', '_obj_reference_counts_dict')
+
+
+class _Active(threading.local):
+  # Of each thread, because `MirroredStrategy` has a thread for every replica.
+  masks: tuple[Mapping[int, tf.Variable], ...] = ()
+
+
+_active = _Active()
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _masked_gradient(weight: tf.Tensor,
+                     mask: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
+  # A lookup in the value has a gradient of rows.
+  return tf.identity(weight), lambda gradient: (tf.convert_to_tensor(gradient) * mask, None)
+
+
+def prepare(variable: tf.Variable) -> list[tf.Variable]:
+  """Makes a variable ready to be read through masks, which alters nothing outside `reading`.
+
+  Args:
+    variable: of any strategy and precision.
+
+  Returns:
+    Its parts, one per replica.
+  """
+  variable = getattr(variable, '_variable', variable)  # from a variable that casts itself
+  parts = list(getattr(variable, 'values', (variable,)))
+  for part in parts:
+    if '_read_variable_op' not in vars(part):
+      _prepare(part)
+  return parts
+
+
+def _prepare(part: tf.Variable) -> None:
+  # What TensorFlow's variables read by. All other ways to read end in one of these.
+  read, read_rows, read_items = part._read_variable_op, part.sparse_read, part.gather_nd  # pylint: disable=protected-access
+
+  def masked(value: tf.Tensor, pick: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    for masks in reversed(_active.masks):
+      if id(part) in masks:
+        return _masked_gradient(value, pick(tf.cast(masks[id(part)], value.dtype)))
+    return value
+
+  def _read_variable_op(*args: Any, **kwargs: Any) -> tf.Tensor:
+    return masked(read(*args, **kwargs), lambda mask: mask)
+
+  def sparse_read(indices: tf.Tensor, name: str | None = None) -> tf.Tensor:
+    return masked(read_rows(indices, name=name), lambda mask: tf.gather(mask, indices))
+
+  def gather_nd(indices: tf.Tensor, name: str | None = None) -> tf.Tensor:
+    return masked(read_items(indices, name=name), lambda mask: tf.gather_nd(mask, indices))
+
+  vars(part).update(_read_variable_op=_read_variable_op, sparse_read=sparse_read, gather_nd=gather_nd)
+
+
+@contextlib.contextmanager
+def reading(masks: Mapping[int, tf.Variable]) -> Iterator[None]:
+  """Lets this thread read variables through masks.
+
+  Args:
+    masks: id of a part that `prepare` returned -> its mask, of 0 and 1.
+  """
+  before = _active.masks
+  _active.masks = (*before, masks)
+  try:
+    yield
+  finally:
+    _active.masks = before
+
+
+
+class Views:
+  """Lets layers read variables in Python also if they run eagerly.
+
+  TensorFlow's eager operations read a plain variable past its own methods, but not one that casts itself, as those of
+  layers in mixed precision do. Such views stand in the layers' attributes for the time of a call.
+
+  Args:
+    layer: a layer or model, with all that is inside.
+    variables: the variables to read, as they are in the layers.
+  """
+
+  def __init__(self, layer: tf.Module, variables: Iterable[tf.Variable]) -> None:
+    self._views = {id(variable): autocast_variable.AutoCastVariable(variable) for variable in variables
+                   if not isinstance(variable, autocast_variable.AutoCastVariable)}
+    # (attributes of an object, name of one, what stands there, what is to stand there)
+    self._places: list[tuple[dict[str, Any], str, Any, Any]] = []
+    for owner in (layer, *layer.submodules):
+      for name, value in vars(owner).items():
+        shown = self._shown(value)
+        if shown is not value and name not in _LISTS_OF_KERAS:
+          self._places.append((vars(owner), name, value, shown))
+
+  def _shown(self, value: Any) -> Any:
+    if isinstance(value, tf.Variable):
+      return self._views.get(id(value), value)
+    if isinstance(value, dict):
+      shown = {key: self._shown(each) for key, each in value.items()}
+      return shown if any(shown[key] is not each for key, each in value.items()) else value
+    if isinstance(value, list | tuple):
+      items = [self._shown(each) for each in value]
+      return items if any(item is not each for item, each in zip(items, value, strict=True)) else value
+    return value
+
+  @contextlib.contextmanager
+  def shown(self) -> Iterator[None]:
+    """Puts the views in place, if operations are run eagerly."""
+    places = self._places if tf.executing_eagerly() else []
+    try:
+      # Past `__setattr__` of Keras, which would track the views.
+      for attributes, name, _, view in places:
+        attributes[name] = view
+      yield
+    finally:
+      for attributes, name, value, _ in places:
+        attributes[name] = value
