@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests import weights_files
+from tests.bin import warm
 
 BIN = pathlib.Path(__file__).parents[2] / 'bin'
 ROOT = BIN.parent
@@ -45,9 +46,10 @@ def test_train_ends_with_accuracy_table_and_ticket(finished):
   assert lines[-1] == f'ticket: {folder / "ticket"}'
   assert lines[-2].startswith('test accuracy ') and ' (final weights); best over the epochs ' in lines[-2]
   kept = re.fullmatch(r'resnet8 on digits: pruner random, 973 of 19,464 weights kept, (\d+) on paths from input to '
-                      r'output, seed 0', lines[-3])
+                      r'output, seed 0', lines[-4])
   assert kept and 0 < int(kept[1]) <= 973
-  assert lines[-4].split()[:4] == ['total', '19,464', '973', '0.0500']
+  assert lines[-3].startswith('sparsity 95.00% of the prunable weights, ')
+  assert lines[-5].split()[:4] == ['total', '19,464', '973', '0.0500']
   assert done.stderr == ''
 
 
@@ -116,7 +118,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(finished, tmp_path):
     (['--output_dir=/dev/null/runs'], '--output_dir=/dev/null/runs: cannot be written to'),
 ])
 def test_bad_usage_is_one_line_and_leaves_nothing(arguments, expected, tmp_path):
-  done = call('train', *arguments, cwd=tmp_path)
+  done = warm.call('train', *arguments, cwd=tmp_path)
   assert done.returncode == 2
   line, = done.stderr.splitlines()
   assert line.startswith(f'{BIN / "train"}: error: ') and expected in line
@@ -130,7 +132,7 @@ def test_a_traceback_is_there_for_those_who_ask(tmp_path):
 
 def test_evaluate_says_what_it_needs(tmp_path):
   for arguments, expected in (([], '--run is needed'), ([f'--run={tmp_path}'], 'holds no record.json')):
-    done = call('evaluate', *arguments)
+    done = warm.call('evaluate', *arguments, cwd=tmp_path)
     assert done.returncode == 2 and expected in done.stderr and len(done.stderr.splitlines()) == 1
 
 

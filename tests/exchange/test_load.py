@@ -331,3 +331,16 @@ def test_missing_files_and_folders(stored):
   for each in (kernels, None):
     with pytest.raises(UsageError, match=rf'^mask file .*{path.name}'):
       load_mask(path, each)
+
+
+def test_recurrent_kernels_are_read_in_keras_layout_alone(tmp_path):
+  inputs = keras.Input((4, 3))
+  model = keras.Model(inputs, keras.layers.Dense(2, name='last')(keras.layers.GRU(5, name='gru')(inputs)))
+  kernels = tickets_tf.prunable_kernels(model)
+  mask = tickets.find_ticket(model, 'random', 0.5, seed=2).mask
+  safetensors.numpy.save_file({name: array.astype(np.uint8) for name, array in mask.items()}, tmp_path / 'a.safetensors')
+  assert load_mask(tmp_path / 'a.safetensors', kernels, 'keras') == mask
+  torch = {name: np.ascontiguousarray(array.T).astype(np.uint8) for name, array in mask.items()}
+  safetensors.numpy.save_file(torch, tmp_path / 'b.safetensors')
+  with pytest.raises(UsageError, match=r'PyTorch\'s layout is not known: gru/0 \(recurrent\), gru/1 \(recurrent\)'):
+    load_mask(tmp_path / 'b.safetensors', kernels, 'torch')

@@ -35,9 +35,15 @@ def test_multiply_accumulates_that_are_not_known_are_a_dash():
 
 
 def test_the_summary_tells_final_and_best_apart():
-  first, second = report.summary(record(final_accuracy=0.8765, best_accuracy=0.9, best_epoch=7)).splitlines()
+  first, sparsity, second = report.summary(record(all_weights=100, final_accuracy=0.8765, best_accuracy=0.9, best_epoch=7)).splitlines()
   assert first == 'resnet8 on digits: pruner snip, 14 of 76 weights kept, 4 on paths from input to output, seed 0'
+  assert sparsity == 'sparsity 81.58% of the prunable weights, 62.00% of all 100 trainable weights'
   assert second == ('test accuracy 87.65% (final weights); best over the epochs 90.00% (epoch 7, on the test set)')
+
+
+def test_weights_that_cannot_be_pruned_are_named_in_the_summary():
+  text = report.summary(record(all_weights=4800, unpruned={'own/matrix': 4096}))
+  assert '1.29% of all 4,800 trainable weights, of which own/matrix (4,096) cannot be pruned' in text
 
 
 def test_runs_of_several_seeds_have_their_mean_and_sample_deviation():

@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 
 LAYOUTS = ('keras', 'torch')
+# Kinds of kernels that PyTorch keeps in another order of axes or gates, or does not know.
+NOT_IN_TORCH = ('recurrent', 'embedding', 'local')
 _SPACE = 'DHW'
 
 
@@ -23,6 +25,10 @@ class Shaped(Protocol):
 
 class KernelLike(Shaped, Protocol):
   """What these modules need to know of a kernel; `tickets_tf.pruning.kernels.Kernel` is one."""
+
+  @property
+  def kind(self) -> str:
+    """`'conv'`, `'dense'`, or another kind of kernel."""
 
   @property
   def flattened(self) -> tuple[int, int, int] | None:

@@ -115,6 +115,11 @@ class _Attempt:
 
   def match(self) -> Matching:
     """Returns the `Matching`; raises Mismatch."""
+    unknown = [f'{each.value.name} ({each.value.kind})' for each in self._kernels
+               if each.value.kind in layouts.NOT_IN_TORCH]
+    if self._layout == 'torch' and unknown:
+      raise Mismatch(f'what these are in PyTorch\'s layout is not known: {", ".join(unknown)}; save them in Keras\' '
+                     'layout')
     named = self._by_name()
     groups = [(kernels, arrays) for each in self._groups(named) for kernels, arrays in _by_path(*each)]
     self._by_file = self._order == NETWORK or (self._order == WRITER and any(

@@ -9,7 +9,8 @@ _WRAPPER = re.compile(r'^(prune_low_magnitude|ticket_wrapper)_')
 _PARAMETER = re.compile(r'(^|[./_])(weight_mask|kernel_mask|mask|weight_orig|weights?|kernel)$')
 # Keras' newer files number layers by class, in the order of the network, and do not name them.
 _NUMBERED = re.compile(r'/vars/[0-9]+$')
-_AUTOMATIC = re.compile(r'((depthwise_|separable_)?conv[123]d(_transpose)?|(einsum_)?dense)(_[0-9]+)?')
+_AUTOMATIC = re.compile(r'((depthwise_|separable_)?conv[123]d(_transpose)?|(einsum_)?dense|locally_connected[12]d)'
+                        r'(_[0-9]+)?')
 # The last one is that of Keras' own ResNets.
 _SHORTCUT = re.compile(r'downsample|shortcut|skip|block[0-9]+_0_conv$')
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 import dataclasses
+import inspect
+import math
 import pathlib
 from typing import Any
 
@@ -15,6 +17,7 @@ from tickets_tf import scores as scoring
 from tickets_tf.data import Dataset
 from tickets_tf.experiment import tickets
 from tickets_tf.models import prunable_kernels
+from tickets_tf.models import unpruned_weights
 from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
 from tickets_tf.pruning.mask import load_mask
@@ -57,6 +60,7 @@ def find(run: Run, dataset: Dataset, model: keras.Model, fresh: Callable[[], ker
     mask, proof = _checked_ticket(run, dataset, model, fresh)
   else:
     mask, proof = _original_ticket(run, dataset, model, say)
+  _say_what_counts(run, model, say)
   checkpoints.save_weights(model, run.folder.start)
   records.write_json(run.folder.proof, proof)
   mask.save(run.folder.mask)
@@ -88,7 +92,7 @@ def _original_ticket(run: Run, dataset: Dataset, model: keras.Model,
   elif rule.given:
     mask = load_mask(pathlib.Path(settings.mask).expanduser(), prunable_kernels(model), settings.mask_layout, say)
   else:
-    images, labels = _scoring_batch(run, dataset, seen)
+    images, labels = _scoring_batch(run, dataset, seen, say)
     # If training comes before scoring, the earlier rounds are runs of their own.
     last = dataclasses.replace(rule, rounds=1 if kept_before else rule.rounds)
     mask = tickets.find_ticket(model, last, settings.ratio, images, labels, settings.seed, pattern=settings.pattern,
@@ -102,6 +106,22 @@ def _original_ticket(run: Run, dataset: Dataset, model: keras.Model,
   return mask, proof
 
 
+def _say_what_counts(run: Run, model: keras.Model, say: Callable[[str], None]) -> None:
+  # What a user would not guess: which matrices stay dense, and for which kind of network the layer ratios are.
+  unpruned = unpruned_weights(model)
+  every = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+  if unpruned:
+    share = sum(size for _, size in unpruned) / every
+    say(f'{share:.1%} of the {every:,} trainable weights cannot be pruned: '
+        + ', '.join(f'{name} {size:,}' for name, size in unpruned))
+  allocation = run.rule.allocation
+  function = registry.ALLOCATIONS.get(allocation) if isinstance(allocation, str) else allocation
+  if run.rule.prunes and not run.rule.given and 'residual' in inspect.signature(function).parameters:
+    options = run.settings.options('allocation_options')
+    residual = options.get('residual', prunable_kernels(model)[0].residual)
+    say(f'allocation {run.rule.allocation}: ratios of a network {"with" if residual else "without"} residual connections')
+
+
 def _load_scored(run: Run, model: keras.Model) -> Mask | None:
   """Puts the weights that the score sees into the model; returns the mask of the rounds before, if there were any."""
   if run.scored is None:
@@ -110,11 +130,14 @@ def _load_scored(run: Run, model: keras.Model) -> Mask | None:
   return load_mask(run.scored.folder.mask)
 
 
-def _scoring_batch(run: Run, dataset: Dataset, seen: Dataset) -> tuple[np.ndarray, np.ndarray]:
+def _scoring_batch(run: Run, dataset: Dataset, seen: Dataset,
+                   say: Callable[[str], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
+  if not scoring.looks_at_data(run.rule.score):
+    return np.zeros((0, *dataset.image_shape), np.float32), np.zeros(0, np.int32)
   # If a check leaves every image in its place, the score sees those that the original sees: one thing changes.
   balanced = dataset.train if len(seen.train) == len(dataset.train) else seen.train
   indices = data.scoring_batches(balanced, dataset.num_classes, run.settings.samples_per_class, run.settings.seed,
-                                 dataset.class_names)
+                                 dataset.class_names, say)
   return data.scoring_images(seen.train, indices, dataset.mean, dataset.std)
 
 

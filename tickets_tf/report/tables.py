@@ -33,8 +33,16 @@ def summary(record: Record) -> str:
               f', {record.collapse.effective_kept:,} on paths from input to output')
   return (f'{record.network} on {record.dataset.name}: pruner {record.settings.pruner}, '
           f'{record.kept:,} of {record.weights:,} weights kept{on_paths}, seed {record.seed}\n'
+          f'{_sparsity(record)}\n'
           f'test accuracy {record.final_accuracy:.2%} (final weights); best over the epochs '
           f'{record.best_accuracy:.2%} (epoch {record.best_epoch}, on the {record.best_on} set)' + _settled(record))
+
+
+def _sparsity(record: Record) -> str:
+  removed = record.weights - record.kept
+  return (f'sparsity {removed / record.weights:.2%} of the prunable weights, {removed / record.all_weights:.2%} of all '
+          f'{record.all_weights:,} trainable weights'
+          + ''.join(f', of which {name} ({size:,}) cannot be pruned' for name, size in record.unpruned.items()))
 
 
 def _settled(record: Record) -> str:
