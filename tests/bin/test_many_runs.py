@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.bin import warm
 from tests.bin.test_commands import BIN
 from tests.bin.test_commands import call
 from tests.bin.test_commands import environment
@@ -114,7 +115,7 @@ def test_a_killed_sweep_resumes_and_leaves_no_worker(tmp_path):
     ('train', ['--stop_epoch=30'], '--stop_epoch=30: expected at most --epochs, 20'),
 ])
 def test_bad_usage_is_one_line(program, arguments, expected, tmp_path):
-  done = call(program, *arguments, cwd=tmp_path)
+  done = warm.call(program, *arguments, cwd=tmp_path)
   assert done.returncode == 2, done.stderr
   assert expected in done.stderr.splitlines()[-1] and len(done.stderr.splitlines()) == 1
 
