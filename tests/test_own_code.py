@@ -1,6 +1,9 @@
 """Runs of a user's own code are named by all of that code: changed code is never answered with the old result."""
 
 import dataclasses
+import functools
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -87,6 +90,60 @@ def test_code_without_a_file_counts_by_what_it_does():
   assert defined('-') != defined('') and defined('', 3) != defined('')
 
 
+@pytest.mark.parametrize('before, after', [
+    ('def score(model, factor=2): return factor', 'def score(model, factor=3): return factor'),
+    ('def score(model, *, factor=2): return factor', 'def score(model, *, factor=3): return factor'),
+    ('def score(model): return model.weights', 'def score(model): return model.variables'),
+    ('def score(model): return 2', 'def score(model): return 3'),
+    ('def score(model): return [each for each in (2, 3)]', 'def score(model): return [each for each in (2, 4)]'),
+    ('X = 2\ndef score(model): return (lambda: X)()', 'X = 3\ndef score(model): return (lambda: X)()')])
+def test_all_of_what_code_without_a_file_does_counts(before, after):
+  def digest(source):
+    space = {'__name__': 'nowhere_at_all'}
+    exec(source, space)
+    return own_code.digest([space['score']])
+
+  assert digest(before) == digest(before) != digest(after)
+
+
+def test_the_digest_is_the_same_in_every_process(folder):
+  for name in ('first', 'second', 'third', 'fourth'):
+    write(folder / f'{name}.py', f'{name.upper()} = 1\n')
+  write(folder / 'mine.py', 'import first, second, third, fourth\n')
+  program = 'from tickets_tf import own_code; print(own_code.digest(["mine"]).hex())'
+  path = os.pathsep.join([str(folder), *sys.path])
+  found = {subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True,
+                          env={**os.environ, 'PYTHONPATH': path, 'PYTHONHASHSEED': seed}).stdout for seed in '123'}
+  assert found == {own_code.digest(['mine']).hex() + '\n'}
+
+
+def test_code_counts_inside_of_other_values(folder):
+  write(folder / 'mine.py', 'def score(model): pass\nclass Scores:\n  def score(self): pass\n')
+  mine = __import__('mine')
+  expected = own_code.digest(['mine'])
+  for root in (mine.score, functools.partial(map, mine.score), functools.partial(print, end=mine.score), mine.Scores,
+               mine.Scores().score, mine.Scores(), rules.Rule(score=mine.score), rules.Rule(score='mine:score')):
+    assert own_code.digest([root]) == expected != b'', root
+
+
+@pytest.mark.parametrize('part', ['score', 'allocation'])
+def test_a_rule_counts_with_what_it_names(part, folder):
+  write(folder / 'mine.py', 'def choose(*args): pass\n')
+  write(folder / 'plan.py', f'import tickets_tf\nRULE = tickets_tf.Rule({part}="mine:choose")\n')
+  before = Run(tickets_tf.Settings(pruner='plan:RULE')).name
+  write(folder / 'mine.py', 'def choose(*args): return 1\n')
+  assert Run(tickets_tf.Settings(pruner='plan:RULE')).name != before
+
+
+def test_a_depth_behind_the_name_of_a_registered_network_does_not_hide_its_code(folder, tables):
+  write(folder / 'nets.py', 'import tickets_tf\n@tickets_tf.register_model("mynet")\n'
+        'def mynet(input_shape, num_classes, depth): pass\n')
+  __import__('nets')
+  before = Run(tickets_tf.Settings(model='mynet8')).name
+  write(folder / 'nets.py', (folder / 'nets.py').read_text() + 'X = 1\n')
+  assert Run(tickets_tf.Settings(model='mynet8')).name != before
+
+
 def test_built_in_entries_have_no_code_of_their_own():
   for table in (rules.RULES, registry.SCORES, registry.ALLOCATIONS, registry.CHECKS, registry.DATASETS):
     assert all(table.own_code(name) == [] for name in table.names())
@@ -137,11 +194,13 @@ def test_a_registered_score_that_was_changed_is_trained_again(folder, tables):
   assert len(set(masks.values())) == 4, 'two signs, two allocations'
 
 
-def test_a_registered_rule_whose_row_was_changed_is_another_run(folder, tables):
+@pytest.mark.parametrize('score', ['planted', 'magnitude'])
+def test_a_registered_rule_whose_row_was_changed_is_another_run(score, folder, tables):
   names = []
   for allocation in ('erk', 'er'):
     forget('planted')
-    write(folder / 'registering.py', REGISTERED.format(sign='', allocation=allocation))
+    write(folder / 'registering.py', REGISTERED.format(sign='', allocation=allocation).replace("score='planted'",
+                                                                                              f'score={score!r}'))
     __import__('registering')
     names.append(Run(tickets_tf.Settings(pruner='planted_rule')).name)
   assert len(set(names)) == 2

@@ -70,6 +70,12 @@ def test_models_take_a_depth():
     registry.MODELS.check('densenet40')
 
 
+def test_the_name_of_a_model_may_end_with_a_number(monkeypatch):
+  monkeypatch.setitem(registry.MODELS._entries, 'net2', len)
+  assert registry.MODELS.split('net2') == ('net2', None)
+  assert registry.MODELS.get('net2') is len
+
+
 @pytest.mark.parametrize('kind', ['allocation', 'check', 'dataset', 'model', 'rule', 'score'])
 def test_every_table_takes_entries_of_a_users_own(kind):
   import tickets_tf
