@@ -28,16 +28,24 @@ def test_the_seed_decides(examples):
   assert not np.array_equal(everything, np.arange(60)), 'in a random order within the classes'
 
 
-@pytest.mark.parametrize('names, shown', [(None, '4'), (('a', 'b', 'c', 'd', 'owl'), "'owl'")])
-def test_too_few_of_a_class(examples, names, shown):
-  data = examples(14)
-  assert len(scoring_batches(data, 5, 2, seed=0)) == 10
-  with pytest.raises(UsageError, match=f'--samples_per_class=3: class {shown} has only 2 training examples'):
-    scoring_batches(data, 5, 3, seed=0, class_names=names)
-  with pytest.raises(UsageError, match='class 5 has only 0'):
-    scoring_batches(data, 6, 1, seed=0)
+@pytest.mark.parametrize('names, shown', [(None, '4'), (('a', 'b', 'c', 'd', 'owl'), 'owl')])
+def test_a_smaller_class_gives_what_it_has(examples, names, shown):
+  data, lines = examples(14), []
+  assert len(scoring_batches(data, 5, 2, seed=0, say=lines.append)) == 10 and not lines
+  indices = scoring_batches(data, 5, 3, seed=0, class_names=names, say=lines.append)
+  assert sorted(indices.tolist()) == list(range(14))
+  assert lines == ['--samples_per_class=3: these classes have fewer training images, and the score sees all of them: '
+                   f'{shown} 2']
+  assert np.bincount(data.labels[scoring_batches(data, 6, 1, seed=0)], minlength=6).tolist() == [1, 1, 1, 1, 1, 0]
   with pytest.raises(UsageError, match='--samples_per_class=0'):
     scoring_batches(data, 5, 0, seed=0)
+
+
+def test_a_smaller_class_is_in_both_halves(examples):
+  data = examples(40, num_classes=2)
+  data = data.take(np.concatenate([np.arange(0, 40, 2), [1, 3, 5, 7]]))
+  labels = data.labels[scoring_batches(data, 2, 20, seed=0)]
+  assert np.bincount(labels).tolist() == [20, 4] == (2 * np.bincount(labels[:12])).tolist()
 
 
 def test_images_are_normalised_and_not_augmented(examples):

@@ -17,12 +17,15 @@ from tickets_tf.data.pipeline import Pipeline
 from tickets_tf.data.pipeline import normalise
 from tickets_tf.data.scoring_batch import scoring_batches
 from tickets_tf.data.scoring_batch import scoring_images
+from tickets_tf.data.sources import FEW
 from tickets_tf.data.sources import Dataset
 from tickets_tf.data.sources import Examples
 from tickets_tf.data.sources import Loader
 from tickets_tf.data.sources import load_dataset
+from tickets_tf.data.sources import small_classes
 
 __all__ = [
+    'FEW',
     'IMAGE_SUFFIXES',
     'Dataset',
     'Examples',
@@ -35,4 +38,5 @@ __all__ = [
     'normalise',
     'scoring_batches',
     'scoring_images',
+    'small_classes',
 ]

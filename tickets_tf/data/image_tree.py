@@ -87,7 +87,7 @@ def find(folder: pathlib.Path) -> Tree:
   """
   images: list[tuple[str, str]] = []
   skipped: dict[str, int] = {}
-  deeper = set()
+  deeper: set[str] = set()
   for path in sorted(folder.iterdir()):
     if path.is_dir() and not is_hidden(path.name):
       found = list(_images_below(path, skipped))

@@ -14,6 +14,8 @@ from tickets_tf import seeds
 from tickets_tf.data import subsets
 from tickets_tf.errors import UsageError
 
+FEW = 10  # test images of a class, below which its accuracy says little
+_NAMED = 8  # classes named in a line before the rest is counted
 AUGMENTATIONS = ('crop_flip', 'crop', 'none')
 
 
@@ -122,6 +124,14 @@ class Dataset:
     if labels.min() < 0 or labels.max() >= self.num_classes:
       return f'labels reach from {labels.min()} to {labels.max()}, class_names has {self.num_classes} names'
     return None
+
+
+def small_classes(dataset: Dataset) -> str:
+  """Returns the names and numbers of test images of the classes with under `FEW` of them, the fewest first."""
+  sizes = np.bincount(dataset.test.labels, minlength=dataset.num_classes)
+  few = [f'{dataset.class_names[label]} {sizes[label]}' for label in np.argsort(sizes, kind='stable')
+         if sizes[label] < FEW]
+  return ', '.join(few[:_NAMED]) + (f' and {len(few) - _NAMED} more' if len(few) > _NAMED else '')
 
 
 # Makes a data set. The arguments are its folder (None: the loader's own default) and the height and width of images in

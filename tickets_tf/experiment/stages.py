@@ -143,7 +143,7 @@ class Stages:
         best_on='test' if dataset.validation is None else 'validation',
         seconds=seconds,
         environment=found_on,
-        notes=())
+        notes=dataset.notes)
 
   def _fresh(self) -> keras.Model:
     return networks.network(self.run.settings, self.dataset, self.strategy, 'reinitialisation')

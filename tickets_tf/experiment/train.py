@@ -4,10 +4,12 @@ from collections.abc import Callable
 import dataclasses
 import functools
 
+from absl import logging
 import tensorflow as tf
 
 from tickets_tf import data
 from tickets_tf import training
+from tickets_tf.data import Dataset
 from tickets_tf.errors import TicketsError
 from tickets_tf.experiment import following
 from tickets_tf.experiment import locking
@@ -95,7 +97,17 @@ def _do(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages]
     if has_work:
       say(f'{model.name} of width {settings.width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
           f'images, {settings.epochs} epochs, on {training.describe_devices(strategy)}\n{run.folder}')
+      _tell_data(dataset, say)
       stage(Stages(run, strategy, dataset, pipeline, model, data_time.seconds, say))
+
+
+def _tell_data(dataset: Dataset, say: Callable[[str], None]) -> None:
+  """Says what became of the images, and warns of classes that have too few to judge by."""
+  for line in dataset.notes:
+    say(line)
+  few = data.small_classes(dataset)
+  if few:
+    logging.warning('classes with under %d test images, whose accuracy says little: %s', data.FEW, few)
 
 
 def _do_before(run: Run, say: Callable[[str], None]) -> None:

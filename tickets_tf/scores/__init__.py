@@ -1,6 +1,8 @@
 """Scores: how much each weight matters. One file per score."""
 
 from tickets_tf.scores.score import Score
+from tickets_tf.scores.score import data_free
+from tickets_tf.scores.score import looks_at_data
 from tickets_tf.scores.score import score_weights
 
-__all__ = ['Score', 'score_weights']
+__all__ = ['Score', 'data_free', 'looks_at_data', 'score_weights']

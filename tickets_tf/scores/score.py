@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import inspect
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,22 @@ from tickets_tf.scores import modes
 # score(model, images, labels, rng, **options) -> one array per kernel, in the order and of the shapes of
 # `prunable_kernels(model)`. The higher a weight's score, the sooner it is kept.
 Score = Callable[..., Sequence[np.ndarray]]
+_Function = TypeVar('_Function', bound=Score)
+
+
+def data_free(score: _Function) -> _Function:
+  """Marks a score that looks at no images and labels, so that none are drawn for it; a decorator.
+
+  In a run it is given arrays of none, `images` of [0, height, width, channels].
+  """
+  vars(score)['looks_at_data'] = False
+  return score
+
+
+def looks_at_data(score: str | Score) -> bool:
+  """Returns whether a score, a name in `registry.SCORES` or a function, is not marked as `data_free`."""
+  function = registry.SCORES.get(score) if isinstance(score, str) else score
+  return bool(getattr(function, 'looks_at_data', True))
 
 
 def score_weights(model: keras.Model, score: str | Score, images: npt.ArrayLike | None = None,

@@ -10,6 +10,7 @@ import tf_keras as keras
 from tickets_tf.errors import UsageError
 from tickets_tf.models import prunable_kernels
 from tickets_tf.scores import modes
+from tickets_tf.scores.score import data_free
 
 
 # They multiply activations with each other.
@@ -18,6 +19,7 @@ _NOT_LINEAR = (keras.layers.MultiHeadAttention, keras.layers.Attention, keras.la
 _ROUNDING = 1e-9  # of the largest score of a kernel
 
 
+@data_free
 def synflow(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayLike | None,
             rng: np.random.Generator) -> list[np.ndarray]:
   """Scores by synaptic flow, theta * dR/dtheta (Tanaka et al. 2020, equation 2); one round of it.
