@@ -122,8 +122,10 @@ def test_code_counts_inside_of_other_values(folder):
   mine = __import__('mine')
   expected = own_code.digest(['mine'])
   for root in (mine.score, functools.partial(map, mine.score), functools.partial(print, end=mine.score), mine.Scores,
-               mine.Scores().score, mine.Scores(), rules.Rule(score=mine.score), rules.Rule(score='mine:score')):
+               mine.Scores().score, mine.Scores()):
     assert own_code.digest([root]) == expected != b'', root
+  for score in (mine.score, 'mine:score', functools.partial(mine.score)):
+    assert expected in own_code.digest([rules.Rule(score=score)]), score
 
 
 @pytest.mark.parametrize('part', ['score', 'allocation'])
@@ -204,6 +206,16 @@ def test_a_registered_rule_whose_row_was_changed_is_another_run(score, folder, t
     __import__('registering')
     names.append(Run(tickets_tf.Settings(pruner='planted_rule')).name)
   assert len(set(names)) == 2
+
+
+def test_a_rule_without_a_file_counts_by_its_choices(tables):
+  names = []
+  for allocation in ('erk', 'er', 'erk'):
+    forget('planted')
+    tickets_tf.register_rule('planted_rule')(tickets_tf.Rule(score='magnitude', allocation=allocation))
+    rules.RULES._registered_by['planted_rule'] = 'a_notebook'
+    names.append(Run(tickets_tf.Settings(pruner='planted_rule')).name)
+  assert names[0] == names[2] != names[1]
 
 
 def test_a_registered_score_is_a_rule_wherever_one_is_named(tables, small_model):

@@ -2,8 +2,9 @@
 
 A user's code is the file of the module that a function is in, and of every module that it imports, at any depth and in
 any form of `import`, as long as the file lies outside the installed packages. Code that has no file (a notebook's, an
-interpreter's) counts by its functions and by the plain values that they use. Files are read, never run. What is
-imported by a computed name, and data files that the code opens, are not seen.
+interpreter's) counts by its functions and by the plain values that they use, and so does a rule, check or pattern by
+the plain values in it. Files are read, never run. What is imported by a computed name, and data files that the code
+opens, are not seen.
 """
 
 import ast
@@ -35,6 +36,7 @@ def digest(roots: Iterable[object]) -> bytes:
   modules: set[str] = set()
   contents: set[bytes] = set()
   for root in roots:
+    contents.update(_plain_values(root))
     for part in _parts(root):
       if isinstance(part, str):
         modules.add(part.partition(':')[0])
@@ -70,6 +72,13 @@ def _parts(root: object) -> Iterator[str | type | types.FunctionType]:
       yield from _parts(root.__wrapped__)
   else:
     yield from inspect.getmro(type(root))
+
+
+def _plain_values(root: object) -> Iterator[bytes]:
+  # The choices of a rule, for instance: if it was made in a notebook, no file tells them.
+  if dataclasses.is_dataclass(root) and not isinstance(root, type):
+    values = [(field.name, getattr(root, field.name)) for field in dataclasses.fields(root)]
+    yield repr([(name, value) for name, value in values if isinstance(value, _PLAIN)]).encode()
 
 
 def _files(modules: Iterable[str]) -> dict[str, pathlib.Path]:
