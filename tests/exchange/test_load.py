@@ -338,7 +338,8 @@ def test_recurrent_kernels_are_read_in_keras_layout_alone(tmp_path):
   model = keras.Model(inputs, keras.layers.Dense(2, name='last')(keras.layers.GRU(5, name='gru')(inputs)))
   kernels = tickets_tf.prunable_kernels(model)
   mask = tickets.find_ticket(model, 'random', 0.5, seed=2).mask
-  safetensors.numpy.save_file({name: array.astype(np.uint8) for name, array in mask.items()}, tmp_path / 'a.safetensors')
+  own = {name: array.astype(np.uint8) for name, array in mask.items()}
+  safetensors.numpy.save_file(own, tmp_path / 'a.safetensors')
   assert load_mask(tmp_path / 'a.safetensors', kernels, 'keras') == mask
   torch = {name: np.ascontiguousarray(array.T).astype(np.uint8) for name, array in mask.items()}
   safetensors.numpy.save_file(torch, tmp_path / 'b.safetensors')

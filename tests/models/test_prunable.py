@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 
 import tickets_tf
@@ -249,3 +250,26 @@ def test_what_no_rule_can_prune_is_named():
   model = keras.Model(inputs, keras.layers.Dense(2)(Custom()(x)))
   assert models.unpruned_weights(model) == [('own_matrix/matrix', 24), ('own_matrix_1/matrix', 9)]
   assert models.unpruned_weights(sequential()) == []
+
+
+class Block(keras.layers.Layer):
+
+  def __init__(self, join, **kwargs):
+    super().__init__(**kwargs)
+    self.join, self.dense, self.norm = join, keras.layers.Dense(4), keras.layers.LayerNormalization()
+
+  def call(self, inputs):
+    return self.join(self.norm(self.dense(inputs)), inputs)
+
+
+def test_residual_connections_inside_a_layer_of_ones_own():
+  for join, expected in [(lambda x, y: x + y, True), (lambda x, y: tf.concat([x, y], -1), False),
+                         (lambda x, y: x + 1.0, False), (lambda x, y: x * y, False)]:
+    inputs = keras.Input((4,))
+    block = Block(join)
+    model = keras.Model(inputs, keras.layers.Dense(2)(block(inputs)))
+    assert {kernel.residual for kernel in tickets_tf.prunable_kernels(model)} == {expected}
+    assert 'call' not in vars(block.dense)
+  model = Subclassed()
+  model.build((None, 8, 8, 3))
+  assert not tickets_tf.prunable_kernels(model)[0].residual

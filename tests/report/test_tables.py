@@ -35,7 +35,8 @@ def test_multiply_accumulates_that_are_not_known_are_a_dash():
 
 
 def test_the_summary_tells_final_and_best_apart():
-  first, sparsity, second = report.summary(record(all_weights=100, final_accuracy=0.8765, best_accuracy=0.9, best_epoch=7)).splitlines()
+  made = record(all_weights=100, final_accuracy=0.8765, best_accuracy=0.9, best_epoch=7)
+  first, sparsity, second = report.summary(made).splitlines()
   assert first == 'resnet8 on digits: pruner snip, 14 of 76 weights kept, 4 on paths from input to output, seed 0'
   assert sparsity == 'sparsity 81.58% of the prunable weights, 62.00% of all 100 trainable weights'
   assert second == ('test accuracy 87.65% (final weights); best over the epochs 90.00% (epoch 7, on the test set)')

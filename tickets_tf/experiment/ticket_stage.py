@@ -117,9 +117,10 @@ def _say_what_counts(run: Run, model: keras.Model, say: Callable[[str], None]) -
   allocation = run.rule.allocation
   function = registry.ALLOCATIONS.get(allocation) if isinstance(allocation, str) else allocation
   if run.rule.prunes and not run.rule.given and 'residual' in inspect.signature(function).parameters:
-    options = run.settings.options('allocation_options')
-    residual = options.get('residual', prunable_kernels(model)[0].residual)
-    say(f'allocation {run.rule.allocation}: ratios of a network {"with" if residual else "without"} residual connections')
+    residual = run.settings.options('allocation_options').get('residual')
+    residual = prunable_kernels(model)[0].residual if residual is None else residual
+    say(f'allocation {records.Choices.of(run.rule).allocation}: ratios of a network '
+        f'{"with" if residual else "without"} residual connections')
 
 
 def _load_scored(run: Run, model: keras.Model) -> Mask | None:

@@ -11,6 +11,7 @@ import tf_keras as keras
 from tickets_tf.errors import UsageError
 from tickets_tf.models import axes
 from tickets_tf.models import naming
+from tickets_tf.models import residual
 from tickets_tf.pruning.kernels import Kernel
 
 _L = keras.layers
@@ -29,7 +30,6 @@ _CONV_LSTM = (_L.ConvLSTM1D, _L.ConvLSTM2D, _L.ConvLSTM3D)
 _NORMALISATION = (_L.BatchNormalization, _L.LayerNormalization, _L.GroupNormalization)
 _FLATTENING = (_L.Flatten, _L.Reshape)
 _ELEMENTWISE = (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.ELU, _L.Dropout, _L.BatchNormalization)
-_SUMS = (_L.Add, _L.Average, _L.Subtract)
 
 
 def prunable_kernels(model: keras.Model) -> list[Kernel]:
@@ -62,9 +62,9 @@ def prunable_kernels(model: keras.Model) -> list[Kernel]:
     raise UsageError(f'model {model.name!r} has no convolution or dense layer to prune, nor a recurrent or locally '
                      'connected one or an embedding')
   classifier = next((kernel for kernel in reversed(found) if kernel.kind == 'dense'), None)
-  residual = any(_adds(layer) for layer in model._flatten_layers())  # pylint: disable=protected-access
+  with_sums = residual.has_residual_connections(model)
   names = _unique(kernel.name for kernel in found)
-  return [dataclasses.replace(kernel, name=name, classifier=kernel is classifier, residual=residual,
+  return [dataclasses.replace(kernel, name=name, classifier=kernel is classifier, residual=with_sums,
                               flattened=_flattened(kernel.layer) if kernel.kind == 'dense' else None)
           for name, kernel in zip(names, found, strict=True)]
 
@@ -162,15 +162,6 @@ def _previous(layer: keras.layers.Layer) -> keras.layers.Layer | None:
   # The layer before, or None if there is not exactly one, as in subclassed models, which have no graph.
   tensors: Sequence[Any] = layer.inbound_nodes[0].keras_inputs if layer.inbound_nodes else ()
   return tensors[0]._keras_history.layer if len(tensors) == 1 else None  # pylint: disable=protected-access
-
-
-def _adds(layer: keras.layers.Layer) -> bool:
-  # Whether a layer adds up several tensors; a concatenation is no residual connection.
-  if isinstance(layer, _SUMS):
-    return True
-  # `x + y` on the tensors of a functional model.
-  is_sum = str(getattr(layer, 'symbol', '')).rpartition('.')[2] in ('add', 'add_n', 'subtract')
-  return is_sum and any(len(node.keras_inputs) > 1 for node in getattr(layer, 'inbound_nodes', ()))
 
 
 def _unique(names: Iterable[str]) -> Iterator[str]:

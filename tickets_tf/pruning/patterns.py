@@ -1,9 +1,9 @@
 """Patterns: where in a kernel the kept weights may sit, so that hardware and file formats can make use of it.
 
 A pattern is a `Pattern` in `tickets_tf.registry.PATTERNS`, or a user's own. It sees a kernel as `Kernel.arranged` gives
-it: the last axis but one counts the inputs, the last one the outputs, whatever the layer. Those here act on groups: four
-consecutive inputs of one output, at one place of a convolution; if the number of inputs is not a multiple of four, the
-last group is smaller.
+it: the last axis but one counts the inputs, the last one the outputs, whatever the layer. Those here act on groups:
+four consecutive inputs of one output, at one place of a convolution; if the number of inputs is not a multiple of four,
+the last group is smaller.
 """
 
 import dataclasses
@@ -23,8 +23,9 @@ class Pattern:
   """Where kept weights may sit.
 
   Attributes:
-    select: function(scores, count, rng) that returns a boolean array of the shape of `scores`, which are arranged. It keeps `count` weights, or
-      up to one group more or less: the highest scores, as far as the pattern allows. `rng` decides ties.
+    select: function(scores, count, rng) that returns a boolean array of the shape of `scores`, which are arranged. It
+      keeps `count` weights, or up to one group more or less: the highest scores, as far as the pattern allows. `rng`
+      decides ties.
     holds: function(mask) that returns whether a boolean array has the pattern.
   """
   select: Select
