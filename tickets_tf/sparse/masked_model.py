@@ -78,7 +78,7 @@ def _inputs(model: keras.Model) -> tuple[Any, list[Any]]:
     return first, others
   shape = model._build_input_shape  # pylint: disable=protected-access
   if shape is None:
-    raise UsageError(f'model {model.name!r} does not tell its inputs; call it once before its layers are to hold a mask')
+    raise UsageError(f'model {model.name!r} does not tell its inputs; call it once before it is to hold a mask')
   return _input_of(shape), []
 
 
@@ -110,10 +110,9 @@ def set_mask(model: keras.Model, mask: Mask) -> None:
 
 def strip(model: keras.Model) -> keras.Model:
   """Returns the model without its wrappers; it shares the variables of `model`."""
-  if isinstance(model, keras.Model) and not isinstance(model, keras.Sequential):
-    wrapper = model.layers[-1]
-    if isinstance(wrapper, TicketWrapper) and wrapper.whole:
-      return wrapper.layer
+  whole = [layer.layer for layer in model.layers if isinstance(layer, TicketWrapper) and layer.whole]
+  if whole:
+    return whole[0]
 
   def strip_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
     if isinstance(layer, pruning_wrapper.PruneLowMagnitude):

@@ -19,6 +19,12 @@ _LISTS_OF_KERAS = ('_trainable_weights', '_non_trainable_weights', '_self_uncond
                    '_self_unconditional_dependency_names', '_obj_reference_counts_dict')
 
 
+# What TensorFlow's variables are read by as a whole, and those of Keras that cast themselves. Other ways to read them
+# end in one of these, or in `sparse_read` and `gather_nd`.
+_READS = ('_read_variable_op',)
+_READS_WITH_CAST = ('value', 'read_value', '_dense_var_to_tensor')
+
+
 class _Active(threading.local):
   # Of each thread, because `MirroredStrategy` has a thread for every replica.
   masks: tuple[Mapping[int, tf.Variable], ...] = ()
@@ -41,36 +47,34 @@ def prepare(variable: tf.Variable) -> list[tf.Variable]:
     variable: of any strategy and precision.
 
   Returns:
-    Its parts, one per replica.
+    The objects that are read: the variable if it casts itself, as the mask comes after the cast; otherwise its parts,
+    one per replica.
   """
-  variable = getattr(variable, '_variable', variable)  # from a variable that casts itself
-  parts = list(getattr(variable, 'values', (variable,)))
+  if isinstance(variable, autocast_variable.AutoCastVariable):
+    parts, reads = [variable], _READS_WITH_CAST
+  else:
+    parts, reads = list(getattr(variable, 'values', (variable,))), _READS
   for part in parts:
-    if '_read_variable_op' not in vars(part):
-      _prepare(part)
+    if reads[0] not in vars(part):
+      _prepare(part, reads)
   return parts
 
 
-def _prepare(part: tf.Variable) -> None:
-  # What TensorFlow's variables read by. All other ways to read end in one of these.
-  read, read_rows, read_items = part._read_variable_op, part.sparse_read, part.gather_nd  # pylint: disable=protected-access
-
+def _prepare(part: tf.Variable, reads: Iterable[str]) -> None:
   def masked(value: tf.Tensor, pick: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     for masks in reversed(_active.masks):
       if id(part) in masks:
         return _masked_gradient(value, pick(tf.cast(masks[id(part)], value.dtype)))
     return value
 
-  def _read_variable_op(*args: Any, **kwargs: Any) -> tf.Tensor:
-    return masked(read(*args, **kwargs), lambda mask: mask)
+  def whole(read: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    return lambda *args, **kwargs: masked(read(*args, **kwargs), lambda mask: mask)
 
-  def sparse_read(indices: tf.Tensor, name: str | None = None) -> tf.Tensor:
-    return masked(read_rows(indices, name=name), lambda mask: tf.gather(mask, indices))
+  def some(read: Callable[..., tf.Tensor], gather: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    return lambda indices, name=None: masked(read(indices, name=name), lambda mask: gather(mask, indices))
 
-  def gather_nd(indices: tf.Tensor, name: str | None = None) -> tf.Tensor:
-    return masked(read_items(indices, name=name), lambda mask: tf.gather_nd(mask, indices))
-
-  vars(part).update(_read_variable_op=_read_variable_op, sparse_read=sparse_read, gather_nd=gather_nd)
+  made = {name: whole(getattr(part, name)) for name in reads}
+  vars(part).update(made, sparse_read=some(part.sparse_read, tf.gather), gather_nd=some(part.gather_nd, tf.gather_nd))
 
 
 @contextlib.contextmanager
