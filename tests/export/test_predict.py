@@ -14,6 +14,7 @@ class Brightness:
   """Classes 'dark' and 'bright', the more probable the more so."""
   class_names = ('dark', 'bright')
   image_shape = (4, 4, 3)
+  white = 65535
   calls = 0
 
   def predict(self, images):
@@ -47,6 +48,41 @@ def test_files_folders_and_globs(folder):
 def test_a_name_with_brackets_is_a_file_first(folder):
   (folder / '204.PNG').rename(folder / 'a[1].png')
   assert names(predict.find_images([f'{folder}/a[1].png']), folder) == ['a[1].png']
+
+
+def test_files_are_what_their_bytes_say_and_hidden_ones_are_skipped(folder):
+  Image.new('L', (5, 5), 9).save(folder / 'photo', 'WEBP')
+  Image.new('L', (5, 5), 9).save(folder / 'turned.jpg', 'WEBP')
+  (folder / '._000.png').write_bytes(b'x')
+  (folder / '.hidden').mkdir()
+  Image.new('L', (5, 5), 9).save(folder / '.hidden' / 'a.png')
+  skipped = []
+  found = names(predict.find_images([str(folder)], skipped.append), folder)
+  assert found == ['000.png', '204.PNG', 'below/051.jpg', 'photo', 'turned.jpg']
+  assert names(skipped, folder) == ['._000.png', '.hidden/a.png', 'notes.txt']
+  assert names(predict.find_images([f'{folder}/.hidden']), folder) == ['.hidden/a.png'], 'asked for by name'
+  broken = []
+  paths = [str(folder / name) for name in found]
+  assert [each['image'] for each in predict.classify_files(Brightness(), paths, broken=broken.append)] == paths
+  assert not broken
+
+
+def test_kinds_that_are_not_read_are_named_and_the_others_classified(folder):
+  (folder / 'photo.jpg').write_bytes(b'\0\0\0\x1cftypheic' + bytes(50))
+  broken = []
+  paths = predict.find_images([str(folder)])
+  found = list(predict.classify_files(Brightness(), paths, broken=broken.append))
+  assert names([each['image'] for each in found], folder) == ['000.png', '204.PNG', 'below/051.jpg']
+  assert names(map(str, broken), folder) == ['photo.jpg: HEIC images are not read; convert it to PNG or JPEG']
+
+
+def test_sixteen_bits_are_scaled_as_in_training(folder):
+  class Deep(Brightness):
+    white = 4000
+
+  Image.fromarray(np.full((4, 4), 3000, np.uint16)).save(folder / 'deep.png')
+  found, = predict.classify_files(Deep(), [str(folder / 'deep.png')])
+  assert found['classes'][0] == {'class': 'bright', 'probability': pytest.approx(0.75, abs=0.002)}
 
 
 @pytest.mark.parametrize('pattern', ['nowhere.png', 'no*', 'empty'])

@@ -14,6 +14,8 @@ from absl import flags
 from tickets_tf.cli import command
 from tickets_tf.errors import TicketsError, UsageError
 
+_NAMED = 8  # skipped files that are named before the rest is counted
+
 
 def define_flags() -> None:
   """Defines the program's flags."""
@@ -30,11 +32,15 @@ def main(images: list[str]) -> bool:
   with command.loading_tensorflow():
     from tickets_tf import export
     from tickets_tf.export import predict
-  paths = predict.find_images(images)
+  skipped: list[str] = []
+  paths = predict.find_images(images, skipped.append)
   broken: list[TicketsError] = []
   for each in predict.classify_files(export.load_ticket(values.model), paths, values.top, broken.append):
     classes = ', '.join(f'{one["class"]} {one["probability"]:.2%}' for one in each['classes'])
     print(json.dumps(each) if values.json else f'{each["image"]}: {classes}')
+  if skipped:
+    print(f'{sys.argv[0]}: skipped {len(skipped)}, which are hidden or no images: {", ".join(skipped[:_NAMED])}'
+          + (f' and {len(skipped) - _NAMED} more' if len(skipped) > _NAMED else ''), file=sys.stderr)
   for error in broken:
     print(f'{sys.argv[0]}: error: {error}', file=sys.stderr)
   return not broken

@@ -12,6 +12,7 @@ A data set is a loader, `load(data_dir, image_size) -> Dataset`, in `tickets_tf.
 from tickets_tf.data.image_files import SUFFIXES as IMAGE_SUFFIXES
 from tickets_tf.data.image_tree import is_hidden
 from tickets_tf.data.image_tree import is_image
+from tickets_tf.data.images import WHITE
 from tickets_tf.data.images import load_image
 from tickets_tf.data.pipeline import Pipeline
 from tickets_tf.data.pipeline import normalise
@@ -27,6 +28,7 @@ from tickets_tf.data.sources import small_classes
 __all__ = [
     'FEW',
     'IMAGE_SUFFIXES',
+    'WHITE',
     'Dataset',
     'Examples',
     'Loader',

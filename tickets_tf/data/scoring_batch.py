@@ -42,8 +42,8 @@ def scoring_batches(examples: Examples, num_classes: int, samples_per_class: int
     raise UsageError(f'--samples_per_class={samples_per_class}: must be at least 1')
   drawn = subsets.draw(examples.labels, [samples_per_class] * num_classes, seeds.generator(seed, 'scoring'))
   if say and sizes.min() < samples_per_class:
-    smaller = [f'{(class_names or range(num_classes))[label]} {sizes[label]}'
-               for label in np.flatnonzero(sizes < samples_per_class)]
+    smaller = [f'{name} {size}' for name, size in zip(class_names or range(num_classes), sizes, strict=True)
+               if size < samples_per_class]
     rest = len(smaller) - _NAMED
     say(f'--samples_per_class={samples_per_class}: these classes have fewer training images, and the score sees all of '
         f'them: {", ".join(smaller[:_NAMED])}' + (f' and {rest} more' if rest > 0 else ''))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tickets_tf import registry
 from tickets_tf import seeds
 from tickets_tf.data import subsets
+from tickets_tf.data.images import WHITE
 from tickets_tf.errors import UsageError
 
 FEW = 10  # test images of a class, below which its accuracy says little
@@ -67,7 +68,7 @@ class Dataset:
   augmentation: str
   crop_padding: int
   validation: Examples | None = None
-  white: int = 65535
+  white: int = WHITE
   notes: tuple[str, ...] = ()
 
   def __post_init__(self) -> None:

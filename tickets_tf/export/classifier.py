@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tickets_tf.data import WHITE
 from tickets_tf.errors import UsageError
 
 DESCRIPTION = 'ticket.json'  # name of the file of a `description`
@@ -22,6 +23,7 @@ class Classifier(abc.ABC):
     description: the same.
     class_names: in the order of the outputs.
     image_shape: (height, width, channels) of an image.
+    white: the value of images of 16 bits that becomes 255 in those that `predict` takes.
   """
 
   def __init__(self, description: dict[str, Any]) -> None:
@@ -29,6 +31,7 @@ class Classifier(abc.ABC):
     self.class_names: list[str] = description['class_names']
     height, width, channels = description['image_shape']
     self.image_shape: tuple[int, int, int] = height, width, channels
+    self.white: int = description.get('preprocessing', {}).get('white', WHITE)
 
   def predict(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Returns the probability of every class.

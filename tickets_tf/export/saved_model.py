@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf import files
-from tickets_tf.data import Dataset, normalise
+from tickets_tf.data import WHITE, Dataset, normalise
 from tickets_tf.errors import TicketsError
 from tickets_tf.export.classifier import DESCRIPTION, Classifier
 from tickets_tf.runs import records
@@ -41,6 +41,7 @@ def write_saved_model(model: keras.Model, dataset: Dataset, folder: str | os.Pat
     TicketsError: if it cannot be written.
   """
   archive = _archive(model, dataset)
+  white = {} if dataset.white == WHITE else {'white': dataset.white}  # of images of 16 bits
   with files.replacing(folder) as temporary:
     try:
       with _quiet():
@@ -53,7 +54,7 @@ def write_saved_model(model: keras.Model, dataset: Dataset, folder: str | os.Pat
         'class_names': list(dataset.class_names),
         'image_shape': list(dataset.image_shape),
         'preprocessing': {'inside': True, 'formula': '(images / 255 - mean) / std',
-                          'mean': list(dataset.mean), 'std': list(dataset.std)},
+                          'mean': list(dataset.mean), 'std': list(dataset.std), **white},
         **extra})
 
 
