@@ -48,6 +48,12 @@ def test_what_is_needed_comes_first_and_once(world):
   assert all(outcome.record(run) for run in runs) and not outcome.failures and not outcome.stopped
 
 
+def test_what_needed_runs_need_comes_before_them(world):
+  base, made = world
+  run_all(sweep.grid(base, pruner=['lottery'], rounds=[3]))
+  assert [(run.pruner, run.rounds) for run in made] == [('dense', 0), ('lottery', 0), ('lottery', 2), ('lottery', 3)]
+
+
 def test_a_check_of_the_ticket_comes_after_its_original(world):
   base, made = world
   run_all(sweep.grid(base, pruner=['snip'], check=['rearrange', 'random_labels']))
@@ -75,6 +81,41 @@ def test_a_failure_stops_only_what_needs_it(world):
   assert sorted(outcome.failures.values()) == [
       f'not done, since it needs {grasp}, which failed',
       'scores of conv1: 3 of 9 are NaN or infinite']
+
+
+def test_what_cannot_be_used_ends_a_sweep_of_which_nothing_is_done_and_no_other(world, monkeypatch):
+  base, _ = world
+  make = workers.do
+  monkeypatch.setattr(workers, 'do', lambda run: workers.UsageProblem('--data_dir: no such folder')
+                      if run.pruner == 'synflow' else make(run))
+  with pytest.raises(UsageError, match='--data_dir: no such folder'):
+    run_all(sweep.grid(base, pruner=['synflow', 'snip']))
+  outcome = run_all(sweep.grid(base, pruner=['snip', 'synflow', 'random']))
+  assert len(outcome.records) == 2 and list(outcome.failures.values()) == ['--data_dir: no such folder']
+
+
+def test_settings_that_cannot_be_used_are_told_from_what_fails(tmp_path):
+  problem = workers.do(dataclasses.replace(BASE, dataset='folder', output_dir=str(tmp_path)))
+  assert isinstance(problem, workers.UsageProblem) and 'needs --data_dir' in problem
+
+
+def test_a_problem_of_many_runs_is_told_once(world, capsys):
+  base, _ = world
+  outcome = run_all(sweep.grid(base, pruner=['grasp'], seed=[0, 1, 2]))
+  assert len(outcome.failures) == 3
+  assert capsys.readouterr().out.count('NaN or infinite') == 1
+
+
+@pytest.mark.parametrize('parallel, minutes', [(1, 0), (1, 2), (3, 0), (3, 2)])
+def test_runs_that_may_be_stopped_are_in_processes_of_their_own(parallel, minutes, world, monkeypatch):
+  base, made = world
+  asked = []
+  monkeypatch.setattr(sweep.time, 'monotonic', lambda: 1000.0)
+  monkeypatch.setattr(workers, 'side_by_side', lambda left, done, parallel, deadline: asked.append(
+      (parallel, deadline)) or iter(()))
+  sweep.run_all(sweep.grid(base, pruner=['snip']), parallel, minutes, say=lambda line: None, progress=False)
+  here = parallel == 1 and not minutes
+  assert len(made) == here and asked == ([] if here else [(parallel, 1120.0 if minutes else None)])
 
 
 def test_the_grid_varies_the_first_name_slowest():

@@ -3,6 +3,7 @@ import pytest
 
 import tickets_tf
 from tickets_tf import registry
+from tickets_tf.experiment import tickets
 from tickets_tf.pruning import rules
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
@@ -27,6 +28,21 @@ def test_magnitude_keeps_the_largest_weights(small_model):
 def test_the_seed_decides(small_model):
   first, again, other = (tickets_tf.find_ticket(small_model, 'random', 0.9, seed=seed).mask for seed in (1, 1, 2))
   assert first == again and first != other and first.counts == other.counts
+
+
+def test_the_seed_breaks_ties_and_reaches_the_allocation(small_model):
+  drawn = []
+
+  def tied(model, images, labels, rng):
+    return [np.ones(kernel.shape) for kernel in tickets_tf.prunable_kernels(model)]
+
+  def allocate(kernels, keep, scores=None, rng=None):
+    drawn.append(rng.random())
+    return [kernel.size // 2 for kernel in kernels]
+
+  masks = [tickets_tf.find_ticket(small_model, rules.Rule(tied, allocate), 0.5, seed=seed).mask for seed in (1, 1, 2)]
+  assert masks[0] == masks[1] != masks[2]
+  assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_an_allocation_replaces_the_rules(small_model):
@@ -96,6 +112,31 @@ def test_a_score_that_moves_the_network_is_undone(small_model):
 
 def rounds_of(score, rounds, **changes):
   return rules.Rule(score, 'global', rounds=rounds, **changes)
+
+
+def test_a_ticket_says_where_it_comes_from(small_model):
+  ticket = tickets_tf.find_ticket(small_model, rounds_of('magnitude', 3), 0.75, seed=4, pattern='1x4')
+  assert ticket.provenance == {'score': 'magnitude', 'allocation': 'global', 'pattern': '1x4', 'ratio': 0.75,
+                               'rounds': 3, 'seed': 4}
+
+
+def test_layers_that_cannot_have_the_pattern_are_named(small_model, monkeypatch):
+  warned = []
+  monkeypatch.setattr(tickets.logging, 'warning', lambda message, *values: warned.append(message % values))
+  tickets_tf.find_ticket(small_model, 'magnitude', 0.2, allocation='uniform', pattern='2:4')
+  assert [line for line in warned if line.startswith('pattern 2:4: ') and 'conv1' in line]
+  warned.clear()
+  tickets_tf.find_ticket(small_model, 'magnitude', 0.8, allocation='uniform', pattern='2:4')
+  assert not [line for line in warned if line.startswith('pattern')]
+
+
+def test_weights_once_removed_stay_out_also_if_all_scores_are_negative(small_model):
+  def falling(model, images, labels, rng):
+    return [rng.random(kernel.shape) - 2 for kernel in tickets_tf.prunable_kernels(model)]
+
+  first = tickets_tf.find_ticket(small_model, rules.Rule('random', 'global'), 0.5, seed=1).mask
+  second = tickets_tf.find_ticket(small_model, rules.Rule(falling, 'global'), 0.75, seed=2, start=first).mask
+  assert not any(np.any(new & ~old) for new, old in zip(second.arrays, first.arrays, strict=True))
 
 
 def test_one_round_and_many_of_a_score_that_stays_are_the_same(small_model):
