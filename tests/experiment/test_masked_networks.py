@@ -1,6 +1,7 @@
 """Runs of networks whose kernels lie inside other layers, and of layers that set weights that the mask removes."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -9,10 +10,10 @@ import tf_keras as keras
 
 from tests import weights_files
 import tickets_tf
-from tickets_tf import export
 from tickets_tf import registry
 from tickets_tf.errors import TicketsError
 from tickets_tf.experiment import train
+from tickets_tf.export import bundle
 from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs.run import Run
 from tickets_tf.training import loop
@@ -48,7 +49,7 @@ def composite(input_shape, num_classes, head=LAYERS.Dense):
 def tiny(tmp_path, monkeypatch):
   """A function from a folder's name and settings to a small run."""
   monkeypatch.setitem(registry.MODELS._entries, 'composite', composite)
-  monkeypatch.setitem(registry.MODELS._entries, 'reviving', lambda *shapes: composite(*shapes, head=Reviving))
+  monkeypatch.setitem(registry.MODELS._entries, 'reviving', functools.partial(composite, head=Reviving))
   base = tickets_tf.Settings(model='composite', width=0, train_examples=160, batch_size=32, epochs=2, ratio=0.8,
                              pruner='random', progress=False, tensorboard=False, export=False, checkpoint_seconds=0)
   return lambda name='', **changes: Run(dataclasses.replace(base, output_dir=str(tmp_path / name), **changes))
@@ -104,5 +105,5 @@ def test_nothing_is_exported_from_weights_that_the_mask_does_not_describe(tiny):
   kernel.assign(tf.ones_like(kernel))
   network.save_weights(run.folder.final)
   with pytest.raises(TicketsError, match=r"are not zero: [0-9]+ of layer 'block/conv2d'"):
-    export.export_run(run.folder.path)
+    bundle.export_run(run.folder.path)
   assert not run.folder.export.exists()

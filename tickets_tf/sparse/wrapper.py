@@ -70,6 +70,9 @@ class TicketWrapper(pruning_wrapper.PruneLowMagnitude):  # type: ignore[misc]
 
   def build(self, input_shape: Any) -> None:
     """Builds the layer and the variables that hold its masks."""
+    if self.layer._trainable_weights:  # pylint: disable=protected-access
+      # It was loaded. A `build` of one's own that does not call that of Keras leaves the layer as not built.
+      self.layer.built = True
     # Not that of tfmot's wrapper, which calls the masks of all weights `mask`; HDF5 files need different names.
     super(pruning_wrapper.PruneLowMagnitude, self).build(input_shape)
     if self._shapes is None:
@@ -149,10 +152,35 @@ class TicketWrapper(pruning_wrapper.PruneLowMagnitude):  # type: ignore[misc]
     masks = [[list(shape), dtype] for shape, dtype in self._shapes or ()]
     return {**super().get_config(), 'masks': masks, 'whole': self.whole}
 
+  @classmethod
+  def from_config(cls, config: dict[str, Any]) -> 'TicketWrapper':
+    """Returns the wrapper, with its layer, of what `get_config` returned."""
+    known: dict[str, type] = {}
+    layer = _findable(config['layer'], known)
+    with keras.utils.custom_object_scope(known):
+      made: TicketWrapper = super().from_config({**config, 'layer': layer})
+    return made
+
 
 def _described(weight: tf.Variable) -> _Described:
   # A variable that casts itself tells the type that it is cast to.
   return _Described(tuple(weight.shape), getattr(weight, 'true_dtype', weight.dtype).name)
+
+
+def _findable(config: Any, known: dict[str, type]) -> Any:
+  # The saved form of a layer, so that Keras finds the classes of the layer and of those inside it. Its loader of HDF5
+  # files looks at no registered names, and that of layers does not know all of its own, which are added to `known`.
+  if isinstance(config, list):
+    return [_findable(each, known) for each in config]
+  if not isinstance(config, dict):
+    return config
+  config = {key: _findable(each, known) for key, each in config.items()}
+  name, registered = config.get('class_name'), config.get('registered_name')
+  if isinstance(registered, str) and name != 'function':
+    config['class_name'] = registered
+  elif isinstance(name, str) and isinstance(getattr(keras.layers, name, None), type):
+    known[name] = getattr(keras.layers, name)
+  return config
 
 
 def _inline_functions(layer: keras.layers.Layer) -> None:
