@@ -60,13 +60,13 @@ def _uses_in_call(kernel: Kernel, before: tuple[Any, ...], after: tuple[Any, ...
     sizes = math.prod(kernel.shape[axis] for axis in (*kernel.places, *kernel.outputs))
     images, letters = layer.equation.split('->')[0].split(',')
     summed = set(images) - set(layer.equation.split('->')[1]) - set(letters)
-    return None if summed else math.prod(after) // sizes
+    return None if summed else int(math.prod(after) // sizes)
   if isinstance(layer, _TRANSPOSED):
-    return math.prod(before) // kernel.fans[0]
+    return int(math.prod(before) // kernel.fans[0])
   if not after or (hasattr(type(layer), 'get_prunable_weights') and kernel.fans[1] != after[-1]):
     return None  # A layer of a user's own that is no dense layer.
   channels = after[1] if getattr(layer, 'data_format', '') == 'channels_first' and len(after) > 2 else after[-1]
-  return math.prod(after) // int(channels)
+  return int(math.prod(after) // channels)
 
 
 def _static(layer: keras.layers.Layer) -> list[_Call]:
