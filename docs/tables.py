@@ -25,6 +25,11 @@ GROUPS = {'The ticket': settings.TicketSettings, 'The images': settings.DataSett
 # What the functions of a table take without being asked, so that everything else is an option.
 _GIVEN = {'model', 'images', 'labels', 'rng', 'kernels', 'keep', 'scores'}
 
+# Patterns that share a module; of others the module's docstring says it.
+_WHERE = {'unstructured': 'anywhere',
+          '1x4': 'in whole blocks of 4 inputs of one output; TFLite computes dense layers of this kind sparse',
+          '2:4': 'at most 2 of every 4 inputs of one output, for GPUs with sparse tensor cores'}
+
 
 def pages() -> list[pathlib.Path]:
   """Returns the pages that may hold lists."""
@@ -70,6 +75,14 @@ def _scores() -> str:
 
 def _allocations() -> str:
   return _functions('`--allocation`', registry.ALLOCATIONS)
+
+
+def _patterns() -> str:
+  def where(name: str) -> str:
+    return _WHERE.get(name) or _first(inspect.getmodule(registry.PATTERNS.get(name).select))
+
+  return _table(('`--pattern`', 'where kept weights may sit'),
+                [(f'`{name}`', where(name)) for name in registry.PATTERNS.names()])
 
 
 def _checks() -> str:
@@ -143,6 +156,7 @@ LISTS: dict[str, Callable[[], str]] = {
     'rules': _rules,
     'scores': _scores,
     'allocations': _allocations,
+    'patterns': _patterns,
     'checks': _checks,
     'datasets': _datasets,
     'networks': _networks,

@@ -9,13 +9,14 @@ import tickets_tf
 import tensorflow as tf
 from tickets_tf import registry
 from tickets_tf.errors import UsageError
+from tickets_tf.scores import looks_at_data
 
 CASES = [(name, {}) for name in registry.SCORES.names()] + [
     ('obd', {'curvature': 'empirical'}),
     ('obd', {'curvature': 'hutchinson', 'samples': 2}),
     ('grasp', {'reinitialise_classifier': True}),
 ]
-WITHOUT_DATA = ('random', 'magnitude', 'synflow')
+WITHOUT_DATA = [name for name in registry.SCORES.names() if not looks_at_data(name)]
 # A score may be the same for all weights of a kernel, but none of these is.
 TELL_WEIGHTS_APART = ('random', 'magnitude', 'snip', 'grasp', 'obd', 'synflow')
 cases = pytest.mark.parametrize('name, options', CASES, ids=[' '.join([name, *map(str, options.values())])
@@ -28,6 +29,11 @@ def state_of(model):
   layers = [(id(value), name) for layer in model.submodules for name, value in vars(layer).items()
             if name in ('call', 'activation', 'convolution_op', 'kernel', 'gamma', '_dtype_policy')]
   return values, layers
+
+
+def test_scores_that_say_so_look_at_no_data():
+  assert {'random', 'magnitude', 'synflow'} <= set(WITHOUT_DATA)
+  assert not {'snip', 'grasp', 'obd'} & set(WITHOUT_DATA)
 
 
 @cases
