@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
 from tickets_tf import notes
+from tickets_tf.errors import TicketsError
 from tickets_tf.export.export_report import SparseLayers
 
 _ALIGNMENT = 16  # bytes, as the schema asks of every buffer
@@ -109,11 +110,20 @@ def _computed(content: bytes) -> Callable[[int], npt.NDArray[Any]]:
 
 
 def with_logits(content: bytes) -> bytes:
-  """Returns a TFLite file with the logits, the input of its softmax, as a second output."""
+  """Returns a TFLite file with the logits, the input of the softmax that its output comes from, as a second output.
+
+  Raises:
+    TicketsError: if the output comes from no softmax.
+  """
   model = read(content)
-  graph, = model.subgraphs
-  softmax, = (operator for operator in graph.operators if _code(model, operator) == schema.BuiltinOperator.SOFTMAX)
-  graph.outputs = [*graph.outputs, softmax.inputs[0]]
+  graph = model.subgraphs[0]  # The others are bodies of loops.
+  makers = {output: operator for operator in graph.operators for output in operator.outputs}
+  maker = makers.get(graph.outputs[0])
+  while maker is not None and _code(model, maker) != schema.BuiltinOperator.SOFTMAX:
+    maker = makers.get(maker.inputs[0])
+  if maker is None:
+    raise TicketsError('the TFLite file does not end in a softmax')
+  graph.outputs = [*graph.outputs, maker.inputs[0]]
   return write(model)
 
 

@@ -28,15 +28,20 @@ class Program:
   """
 
   def __init__(self, content: bytes, threads: int = 0) -> None:
+    self._content, self._threads = content, threads or all_threads()
+    self._batch = _BATCH
+    self._load()
+    self.image_shape: tuple[int, ...] = tuple(self._input['shape'][1:].tolist())
+
+  def _load(self) -> None:
     with notes.dropped():
       try:
-        self._interpreter = interpreter.Interpreter(model_content=content, num_threads=threads or all_threads())
+        self._interpreter = interpreter.Interpreter(model_content=self._content, num_threads=self._threads)
         self._interpreter.allocate_tensors()
       except (ValueError, RuntimeError) as error:
         raise TicketsError(f'ai_edge_litert refuses the file: {str(error).splitlines()[0]}') from error
     self._input, = self._interpreter.get_input_details()
     self._outputs = self._interpreter.get_output_details()
-    self.image_shape: tuple[int, ...] = tuple(self._input['shape'][1:].tolist())
 
   def run(self, images: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
     """Returns what the file computes, in floating point even if the file is quantised.
@@ -47,11 +52,13 @@ class Program:
     Returns:
       One float32 array [N, ...] for each output.
     """
-    parts = [self._run_batch(images[start:start + _BATCH]) for start in range(0, len(images), _BATCH)]
+    self._fit(min(self._batch, len(images)))
+    parts = [self._run_batch(images[start:start + self._batch]) for start in range(0, len(images), self._batch)]
     return [np.concatenate(output) for output in zip(*parts, strict=True)]
 
   def prepare(self, image: npt.NDArray[np.uint8]) -> None:
     """Sets the image [height, width, channels] that every call of `invoke` computes on."""
+    self._fit(1)
     self._set(image[None])
 
   def invoke(self) -> None:
@@ -65,10 +72,20 @@ class Program:
             for output in self._outputs]
 
   def _set(self, images: npt.NDArray[np.uint8]) -> None:
-    if len(images) != self._interpreter.get_input_details()[0]['shape'][0]:
-      self._interpreter.resize_tensor_input(self._input['index'], images.shape)
-      self._interpreter.allocate_tensors()
+    self._fit(len(images))
     self._interpreter.set_tensor(self._input['index'], images)
+
+  def _fit(self, count: int) -> None:
+    """Makes the program take so many images at a time; if the runtime cannot, it takes them one by one from now on."""
+    if count == self._interpreter.get_input_details()[0]['shape'][0]:
+      return
+    try:
+      with notes.dropped():
+        self._interpreter.resize_tensor_input(self._input['index'], (count, *self.image_shape))
+        self._interpreter.allocate_tensors()
+    except RuntimeError:  # XNNPACK cannot reshape some operators, such as those of one-dimensional convolutions.
+      self._load()
+      self._batch = 1
 
 
 def _dequantised(values: npt.NDArray[Any], quantization: tuple[float, int]) -> npt.NDArray[np.float32]:

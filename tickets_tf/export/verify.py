@@ -13,6 +13,7 @@ from tickets_tf.export.export_report import ExportedFile, Latency
 from tickets_tf.export.program import Program, all_threads
 from tickets_tf.export.saved_model import SavedModelClassifier
 
+_ROUNDING = 1e-5  # of a probability
 _BATCH = 100  # images per call
 _MEASUREMENT = 0.02  # seconds that a measurement takes at least, by repeating the inference
 
@@ -49,7 +50,8 @@ class Verifier:
     """
     probabilities, logits = Program(flatbuffer.with_logits(content)).run(self._examples.images)
     shipped, = Program(content).run(self._examples.images[:_BATCH])
-    if not np.array_equal(shipped, probabilities[:_BATCH]):
+    # One more output can change which operators the runtime fuses, and with it the last bits.
+    if np.max(np.abs(shipped - probabilities[:_BATCH])) > _ROUNDING:
       raise TicketsError(f'{file}: the file and its copy with logits as an output compute different probabilities')
     return ExportedFile(
         file=file,

@@ -1,7 +1,8 @@
 """A smaller network with the same outputs, and what it saves."""
 
-import dataclasses
 from collections.abc import Sequence
+import dataclasses
+import math
 
 import numpy as np
 import tf_keras as keras
@@ -71,8 +72,7 @@ class Compaction:
   Attributes:
     layers: the layers with kernels, in network order.
     weights: of all kernels.
-    macs: multiply-accumulates of one image in all kernels, zeros included; None if the network does not know its input
-      size.
+    macs: multiply-accumulates of one image in all kernels, zeros included; None if those of a layer are not known.
   """
   layers: tuple[CompactedLayer, ...]
   weights: tuple[int, int]
@@ -99,11 +99,10 @@ def _compacted_layer(before: Kernel, after: Kernel | None) -> CompactedLayer:
 
 
 def _output_channels(kernel: Kernel) -> int:
-  return int(kernel.layer.output_shape[-1])
+  return math.prod(kernel.shape[axis] for axis in kernel.outputs)
 
 
 def _macs(kernels: Sequence[Kernel]) -> int | None:
-  if any(None in kernel.layer.output_shape[1:] for kernel in kernels):
-    return None
   macs = multiply_accumulates(kernels, [kernel.size for kernel in kernels])
-  return sum(each for each in macs if each is not None)  # None only in subclassed models, which are not compacted.
+  known = [each for each in macs if each is not None]
+  return sum(known) if len(known) == len(macs) else None

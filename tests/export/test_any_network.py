@@ -1,0 +1,62 @@
+"""Networks that are no chain of convolutions: attention, one-dimensional convolutions, recurrent, composite layers."""
+
+import pytest
+
+import tickets_tf
+from tickets_tf.export import bundle
+from tickets_tf.runs.run import Run
+
+NETWORKS = '''
+import tensorflow as tf
+import tf_keras as keras
+L = keras.layers
+
+
+def rows(input_shape):
+  inputs = keras.Input(input_shape)
+  return inputs, L.Reshape((input_shape[0], input_shape[1] * input_shape[2]))(inputs)
+
+
+def attention(input_shape, num_classes):
+  inputs, x = rows(input_shape)
+  x = L.MultiHeadAttention(2, 4)(x, x)
+  return keras.Model(inputs, L.Dense(num_classes)(L.GlobalAveragePooling1D()(x)))
+
+
+def convolution_1d(input_shape, num_classes):
+  inputs, x = rows(input_shape)
+  x = L.Conv1D(8, 3, padding='causal', activation='relu')(x)
+  return keras.Model(inputs, L.Dense(num_classes)(L.GlobalMaxPooling1D()(x)))
+
+
+def recurrent(input_shape, num_classes):
+  inputs, x = rows(input_shape)
+  return keras.Model(inputs, L.Dense(num_classes)(L.LSTM(8)(x)))
+
+
+class Block(L.Layer):
+  def __init__(self, **kwargs):
+    super().__init__(**kwargs)
+    self.inner = L.Conv2D(4, 3, padding='same')
+
+  def call(self, x):
+    return tf.nn.relu(self.inner(x)) + x
+
+
+def composite(input_shape, num_classes):
+  inputs = keras.Input(input_shape)
+  return keras.Model(inputs, L.Dense(num_classes)(L.GlobalAveragePooling2D()(Block()(L.Conv2D(4, 1)(inputs)))))
+'''
+
+
+@pytest.mark.parametrize('name', ['attention', 'convolution_1d', 'recurrent', 'composite'])
+def test_a_network_of_any_kind_is_exported_and_compacted(name, tmp_path, monkeypatch):
+  (tmp_path / 'any_networks.py').write_text(NETWORKS)
+  monkeypatch.syspath_prepend(tmp_path)
+  settings = tickets_tf.Settings(model=f'any_networks:{name}', train_examples=160, batch_size=32, epochs=1, ratio=0.5,
+                                 progress=False, tensorboard=False, export=False, output_dir=str(tmp_path / 'runs'))
+  tickets_tf.train(settings, say=lambda line: None)
+  options = bundle.Options(tflite='all', variants=('sparse_float32',), rounds=5, compact=True)
+  report = bundle.export_run(Run(settings).folder.path, options=options, say=lambda line: None)
+  assert [each.file for each in report.tflite] == ['dense_float32.tflite', 'sparse_float32.tflite']
+  assert all(each.accuracy == pytest.approx(report.saved_model.accuracy, abs=0.003) for each in report.tflite)
