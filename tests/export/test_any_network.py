@@ -43,20 +43,34 @@ class Block(L.Layer):
     return tf.nn.relu(self.inner(x)) + x
 
 
+class Subclassed(keras.Model):
+  def __init__(self, num_classes):
+    super().__init__()
+    self.first, self.norm, self.pool, self.head = (L.Conv2D(4, 3), L.BatchNormalization(),
+                                                   L.GlobalAveragePooling2D(), L.Dense(num_classes))
+
+  def call(self, x, training=False):
+    return self.head(self.pool(self.norm(self.first(x), training=training)))
+
+
+def subclassed(input_shape, num_classes):
+  return Subclassed(num_classes)
+
+
 def composite(input_shape, num_classes):
   inputs = keras.Input(input_shape)
   return keras.Model(inputs, L.Dense(num_classes)(L.GlobalAveragePooling2D()(Block()(L.Conv2D(4, 1)(inputs)))))
 '''
 
 
-@pytest.mark.parametrize('name', ['attention', 'convolution_1d', 'recurrent', 'composite'])
+@pytest.mark.parametrize('name', ['attention', 'convolution_1d', 'recurrent', 'composite', 'subclassed'])
 def test_a_network_of_any_kind_is_exported_and_compacted(name, tmp_path, monkeypatch):
   (tmp_path / 'any_networks.py').write_text(NETWORKS)
   monkeypatch.syspath_prepend(tmp_path)
   settings = tickets_tf.Settings(model=f'any_networks:{name}', train_examples=160, batch_size=32, epochs=1, ratio=0.5,
                                  progress=False, tensorboard=False, export=False, output_dir=str(tmp_path / 'runs'))
   tickets_tf.train(settings, say=lambda line: None)
-  options = bundle.Options(tflite='all', variants=('sparse_float32',), rounds=5, compact=True)
+  options = bundle.Options(tflite='all', variants=('sparse_float32',), rounds=5, compact=name != 'subclassed')
   report = bundle.export_run(Run(settings).folder.path, options=options, say=lambda line: None)
   assert [each.file for each in report.tflite] == ['dense_float32.tflite', 'sparse_float32.tflite']
   assert all(each.accuracy == pytest.approx(report.saved_model.accuracy, abs=0.003) for each in report.tflite)

@@ -19,14 +19,17 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
   a removed weight stays exactly zero.
 
   Args:
-    model: a functional or sequential `tf_keras` model without wrappers. It is left as it was, and shares no variable
-      with the copy.
+    model: a `tf_keras` model without wrappers. It is left as it was, and shares no variable with the copy, but for
+      layers of a user's own that cannot be made again from their configuration. A subclassed model, whose layers have
+      no known order, is given back itself.
 
   Returns:
     A model with the same layers, names and outputs in inference. A batch norm is folded if the layer before is a
     convolution or dense layer without activation that nothing else reads; a linear activation takes its place and
     name. Any other batch norm stays.
   """
+  if not getattr(model, '_is_graph_network', False):
+    return model
   norms = dict(_pairs(model))
   folded = set(norms.values())
 
@@ -34,7 +37,10 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     if layer in folded:
       return keras.layers.Activation('linear', name=layer.name)
     bias = {'use_bias': True} if layer in norms else {}
-    return type(layer).from_config({**layer.get_config(), **bias})
+    try:
+      return type(layer).from_config({**layer.get_config(), **bias})
+    except (NotImplementedError, TypeError):
+      return layer
 
   copy = keras.models.clone_model(model, clone_function=clone)
   for layer in model.layers:
