@@ -162,6 +162,10 @@ class TicketWrapper(pruning_wrapper.PruneLowMagnitude):  # type: ignore[misc]
     return made
 
 
+# In HDF5 files, Keras looks for the layers of a model inside a model by the names of their classes.
+keras.utils.get_custom_objects()['TicketWrapper'] = TicketWrapper
+
+
 def _described(weight: tf.Variable) -> _Described:
   # A variable that casts itself tells the type that it is cast to.
   return _Described(tuple(weight.shape), getattr(weight, 'true_dtype', weight.dtype).name)
