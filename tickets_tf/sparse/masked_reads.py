@@ -17,12 +17,10 @@ from tf_keras.src.mixed_precision import autocast_variable
 # Where Keras and TensorFlow keep account of variables.
 _LISTS_OF_KERAS = ('_trainable_weights', '_non_trainable_weights', '_self_unconditional_checkpoint_dependencies',
                    '_self_unconditional_dependency_names', '_obj_reference_counts_dict')
-
-
 # What TensorFlow's variables are read by as a whole, and those of Keras that cast themselves. Other ways to read them
 # end in one of these, or in `sparse_read` and `gather_nd`.
-_READS = ('_read_variable_op',)
-_READS_WITH_CAST = ('value', 'read_value', '_dense_var_to_tensor')
+_READS: tuple[str, ...] = ('_read_variable_op',)
+_READS_WITH_CAST: tuple[str, ...] = ('value', 'read_value', '_dense_var_to_tensor')
 
 
 class _Active(threading.local):

@@ -51,6 +51,8 @@ class TicketWrapper(pruning_wrapper.PruneLowMagnitude):  # type: ignore[misc]
     **kwargs: those of tfmot's wrapper.
   """
 
+  pruning_vars: list[tuple[tf.Variable, tf.Variable, tf.Variable]]
+
   def __init__(self, layer: keras.layers.Layer, pruning_schedule: TicketSchedule | None = None,
                masks: Sequence[tuple[Sequence[int], str]] | None = None, whole: bool = False, **kwargs: Any) -> None:
     # The layer's own precision; otherwise Keras would cast the wrapper's inputs to the default one.
@@ -65,7 +67,7 @@ class TicketWrapper(pruning_wrapper.PruneLowMagnitude):  # type: ignore[misc]
     # Keras treats the wrapper as it treats the layer: arguments of its call, casts, masks of time steps, losses.
     for attribute in _AS_THE_LAYER:
       if hasattr(layer, attribute):
-        vars(self)[attribute] = getattr(layer, attribute)
+        self.__dict__[attribute] = getattr(layer, attribute)
     _inline_functions(layer)
 
   def build(self, input_shape: Any) -> None:
@@ -108,7 +110,7 @@ class TicketWrapper(pruning_wrapper.PruneLowMagnitude):  # type: ignore[misc]
     # Keras would track a plain dictionary.
     self._masks_by_part = types.MappingProxyType(
         {id(part): mask for weight, mask, _ in self.pruning_vars for part in masked_reads.prepare(weight)})
-    vars(self)['_views'] = masked_reads.Views(self.layer, weights)
+    self.__dict__['_views'] = masked_reads.Views(self.layer, weights)
     self.pruning_obj = pruning_impl.Pruning(
         training_step_fn=lambda: self.pruning_step, pruning_vars=self.pruning_vars,
         pruning_schedule=self.pruning_schedule, block_size=self.block_size,
