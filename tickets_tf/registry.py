@@ -160,7 +160,10 @@ CHECKS = Registry('check', {
     'pattern_1x4': 'tickets_tf.checks.ticket:PATTERN_1X4',
     'pattern_2_4': 'tickets_tf.checks.ticket:PATTERN_2_4',
 })
-MODELS = ModelRegistry('model', {'resnet': 'tickets_tf.models.resnet:resnet', 'vgg': 'tickets_tf.models.vgg:vgg'})
+MODELS = ModelRegistry('model', {
+    'resnet': 'tickets_tf.models.resnet:resnet',
+    'vgg': 'tickets_tf.models.vgg:vgg',
+})
 DATASETS = Registry('data set', {
     'digits': 'tickets_tf.data.digits:load',
     'cifar10': 'tickets_tf.data.tfds_sets:load_cifar10',
