@@ -238,7 +238,8 @@ def test_an_entry_of_the_packages_own_table_is_a_rule_too(tables):
 
 
 def test_a_network_of_ones_own_needs_no_width(folder):
-  write(folder / 'plain_net.py', 'def net(input_shape, num_classes): pass\ndef wide(input_shape, num_classes, width=3): pass\n')
+  write(folder / 'plain_net.py', 'def net(input_shape, num_classes): pass\n'
+        'def wide(input_shape, num_classes, width=3): pass\n')
   assert Run(tickets_tf.Settings(model='plain_net:net')) == Run(tickets_tf.Settings(model='plain_net:net', width=0))
   assert Run(tickets_tf.Settings(model='plain_net:wide')).settings.width == 16
   with pytest.raises(tickets_tf.UsageError, match=r'--width=32: plain_net:net takes no width; leave the flag out'):

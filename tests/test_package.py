@@ -44,4 +44,5 @@ def test_importing_the_package_imports_nothing_else():
           'print(*(name for name in set(sys.modules) - before if "." not in name and not name.startswith("_")))')
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
   assert set(done.stdout.split()) <= {'tickets_tf', 'importlib', 'typing', 'collections', 'operator', 'keyword',
-                                      'reprlib', 'functools', 'contextlib', 'types', 're', 'enum', 'copyreg', 'warnings'}
+                                      'reprlib', 'functools', 'contextlib', 'types', 're', 'enum', 'copyreg',
+                                      'warnings'}

@@ -58,7 +58,7 @@ def test_names_that_cannot_be_had(name, expected):
 def test_a_module_in_the_current_folder_is_found(tmp_path, monkeypatch):
   (tmp_path / 'a_module_of_my_own.py').write_text('def rule(): return 5\n')
   monkeypatch.chdir(tmp_path)
-  monkeypatch.setattr('sys.path', ['/nonexistent'] + __import__('sys').path)
+  monkeypatch.setattr('sys.path', ['/nonexistent', *__import__('sys').path])
   assert Registry('thing').get('a_module_of_my_own:rule')() == 5
 
 

@@ -88,7 +88,7 @@ def test_what_cannot_be_used_ends_a_sweep_of_which_nothing_is_done_and_no_other(
   make = workers.do
   monkeypatch.setattr(workers, 'do', lambda run: workers.UsageProblem('--data_dir: no such folder')
                       if run.pruner == 'synflow' else make(run))
-  with pytest.raises(UsageError, match='--data_dir: no such folder'):
+  with pytest.raises(UsageError, match=r'--data_dir: no such folder'):
     run_all(sweep.grid(base, pruner=['synflow', 'snip']))
   outcome = run_all(sweep.grid(base, pruner=['snip', 'synflow', 'random']))
   assert len(outcome.records) == 2 and list(outcome.failures.values()) == ['--data_dir: no such folder']
@@ -126,7 +126,7 @@ def test_the_grid_varies_the_first_name_slowest():
       (ratio, 'snip', check) for ratio in (0.5, 0.9) for check in ('', 'invert')]
   with pytest.raises(UsageError, match='sede: no such setting'):
     sweep.grid(BASE, sede=[1])
-  with pytest.raises(UsageError, match='--ratio=1.5'):
+  with pytest.raises(UsageError, match=r'--ratio=1.5'):
     sweep.grid(BASE, ratio=[0.5, 1.5])
 
 

@@ -70,7 +70,7 @@ def test_save_and_load(small_model, tmp_path):
   for now, old in zip(loaded.weights, ticket.weights, strict=True):
     np.testing.assert_array_equal(now, old)
   (tmp_path / 'ticket' / 'weights.npz').write_bytes(b'broken')
-  with pytest.raises(UsageError, match='weights.npz: cannot be read'):
+  with pytest.raises(UsageError, match=r'weights.npz: cannot be read'):
     tickets_tf.Ticket.load(tmp_path / 'ticket')
 
 

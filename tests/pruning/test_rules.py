@@ -38,7 +38,7 @@ def test_a_row_of_the_table(name):
 
 
 def test_an_entry_that_is_no_rule_is_refused():
-  with pytest.raises(UsageError, match="pruner 'odd': expected a tickets_tf.Rule, found int"):
+  with pytest.raises(UsageError, match=r"pruner 'odd': expected a tickets_tf.Rule, found int"):
     RuleRegistry('pruner', {'odd': 3}).get('odd')
 
 

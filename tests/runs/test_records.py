@@ -32,7 +32,8 @@ def test_the_keys_of_a_record_are_those_of_its_format(tmp_path, record):
   values = json.loads((tmp_path / 'record.json').read_text())
   assert list(values) == ['format', 'settings', 'digest', 'seed', 'rule', 'needed', 'proof', 'network', 'dataset',
                           'mask', 'pattern', 'layers', 'all_weights', 'unpruned', 'collapse', 'final_accuracy',
-                          'settled_accuracy', 'balanced_accuracy', 'class_accuracy', 'best_accuracy', 'best_epoch', 'best_on',
+                          'settled_accuracy', 'balanced_accuracy', 'class_accuracy', 'best_accuracy', 'best_epoch',
+                          'best_on',
                           'seconds', 'environment', 'notes']
   assert records.FORMAT == 2, 'it rises if these change'
   assert values['settings'] == dataclasses.asdict(record.settings)
@@ -105,5 +106,5 @@ def test_a_record_of_an_earlier_format_is_named_as_such(tmp_path, record):
   for name in ('settled_accuracy', 'notes'):
     del values[name]
   (tmp_path / 'record.json').write_text(json.dumps({**values, 'format': 1}))
-  with pytest.raises(UsageError, match=r'record\.json: format 1, from an earlier version, lacks settled_accuracy, notes;'):
+  with pytest.raises(UsageError, match=r'json: format 1, from an earlier version, lacks settled_accuracy, notes;'):
     records.read(tmp_path)

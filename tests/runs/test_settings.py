@@ -68,7 +68,7 @@ def test_no_tensorflow_is_needed():
 def test_options_are_literals_or_strings():
   assert Settings(score_options='curvature=hutchinson, samples=20').options('score_options') == {
       'curvature': 'hutchinson', 'samples': 20}
-  with pytest.raises(UsageError, match='--allocation_options=0.3: expected name=value'):
+  with pytest.raises(UsageError, match=r'--allocation_options=0.3: expected name=value'):
     Settings(allocation_options='0.3')
 
 

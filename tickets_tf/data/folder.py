@@ -54,9 +54,7 @@ def load(data_dir: str | None = None, image_size: int = 0) -> Dataset:
   pixels = image_tools.decode_files(every, shape, white)
   label_of = {name: label for label, name in enumerate(class_names)}
   examples = Examples(pixels, np.array([label_of[name] for tree in trees for _, name in tree.images], np.int32))
-  ends = np.cumsum([len(files) for files in found])
-  train, test, *validation = (examples.take(slice(end - len(files), end))
-                              for end, files in zip(ends, found, strict=True))
+  train, test, *validation = _by_part(examples, [len(files) for files in found])
   mean, std = image_tools.pixel_statistics(train.images)
   skipped = {**image_tree.hidden_in(root), **{path: count for tree in trees for path, count in tree.skipped.items()}}
   return Dataset(
@@ -71,6 +69,10 @@ def load(data_dir: str | None = None, image_size: int = 0) -> Dataset:
       validation=validation[0] if validation else None,
       white=white,
       notes=(*inventory.lines(root, every, skipped, shape, white, image_size), *_layout(root, parts, trees)))
+
+
+def _by_part(examples: Examples, sizes: Sequence[int]) -> list[Examples]:
+  return [examples.take(slice(end - size, end)) for end, size in zip(np.cumsum(sizes), sizes, strict=True)]
 
 
 def _inspect(paths: Sequence[str]) -> list[ImageFile]:

@@ -49,8 +49,8 @@ def _settled(record: Record) -> str:
   difference = 100 * (record.settled_accuracy - record.final_accuracy)
   if abs(difference) <= _SETTLED_TOLD:
     return ''
-  return (f'\nsettled accuracy {record.settled_accuracy:.2%}, {difference:+.1f} points: batch norm\'s running statistics '
-          'do not fit the final weights; --settle exports statistics that do')
+  return (f'\nsettled accuracy {record.settled_accuracy:.2%}, {difference:+.1f} points: batch norm\'s running '
+          'statistics do not fit the final weights; --settle exports statistics that do')
 
 
 def runs_table(records: Sequence[Record]) -> str:
