@@ -132,6 +132,13 @@ def test_what_is_no_classifier_is_refused_in_one_line(build, expected):
   assert '\n' not in str(caught.value)
 
 
+def test_what_is_no_model_is_refused_wherever_one_is_asked_for():
+  with pytest.raises(UsageError, match='model: a model of Keras 3'):
+    tickets_tf.find_ticket(like('keras.src.models.model', 'Model'), 'random', 0.5)
+  with pytest.raises(UsageError, match='model: a PyTorch module'):
+    tickets_tf.score_weights(like('torch.nn.modules.module', 'Module'), 'random')
+
+
 def test_what_cannot_be_used_leaves_no_folder(tmp_path, monkeypatch):
   monkeypatch.syspath_prepend(tmp_path)
   (tmp_path / 'unusable_net.py').write_text(

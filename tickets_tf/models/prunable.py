@@ -11,6 +11,7 @@ import tf_keras as keras
 from tickets_tf.errors import UsageError
 from tickets_tf.models import axes
 from tickets_tf.models import naming
+from tickets_tf.models import own
 from tickets_tf.models import residual
 from tickets_tf.pruning.kernels import Kernel
 
@@ -46,9 +47,10 @@ def prunable_kernels(model: keras.Model) -> list[Kernel]:
     Kernels with their live variables and layers; a layer that is used twice is listed once.
 
   Raises:
-    UsageError: if the model is not built, has nothing to prune, or has a locally connected layer of an implementation
+    UsageError: if it is no `tf_keras` model, is not built, has nothing to prune, or has a locally connected layer of an implementation
       that keeps weights without use.
   """
+  own.check_kind(model, 'model')
   if not model.built:
     raise UsageError(f'model {model.name!r} has no weights yet; build it or call it once')
   found: list[Kernel] = []
