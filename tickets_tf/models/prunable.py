@@ -47,8 +47,8 @@ def prunable_kernels(model: keras.Model) -> list[Kernel]:
     Kernels with their live variables and layers; a layer that is used twice is listed once.
 
   Raises:
-    UsageError: if it is no `tf_keras` model, is not built, has nothing to prune, or has a locally connected layer of an implementation
-      that keeps weights without use.
+    UsageError: if it is no `tf_keras` model, is not built, has nothing to prune, or has a locally connected layer of an
+      implementation that keeps weights without use.
   """
   own.check_kind(model, 'model')
   if not model.built:
