@@ -125,6 +125,7 @@ def like(module, name):
     (lambda: like('torch.nn.modules.module', 'Module'), r'a PyTorch module; expected a tf_keras model'),
     (lambda: 'model.h5', r"the path 'model.h5' in place of a model; load it first"),
     (lambda: types.SimpleNamespace(), r'expected a tf_keras model, found SimpleNamespace'),
+    (lambda: L.Dense(CLASSES), r"expected a tf_keras model, found the layer 'dense"),
 ])
 def test_what_is_no_classifier_is_refused_in_one_line(build, expected):
   with pytest.raises(UsageError, match=expected) as caught:

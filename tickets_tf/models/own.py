@@ -25,7 +25,7 @@ def check_kind(model: object, name: str) -> None:
     UsageError: if it is a Keras 3 model, a PyTorch module, a file or anything else but a `tf_keras` model; the message
       says what came and what to do.
   """
-  if isinstance(model, keras.Model):
+  if isinstance(model, keras.layers.Layer):  # As models are.
     return
   roots = {each.__module__.partition('.')[0] for each in type(model).__mro__}
   if 'keras' in roots:
@@ -58,6 +58,8 @@ def classifier(model: keras.Model, name: str, input_shape: tuple[int, ...], num_
   """
   name = f'--model={name}'
   check_kind(model, name)
+  if not isinstance(model, keras.Model):
+    raise UsageError(f'{name}: expected a tf_keras model, found the layer {model.name!r}')
   outputs = _outputs(model, name, input_shape)
   if isinstance(outputs, dict):
     raise UsageError(f'{name}: its outputs are a dictionary ({", ".join(map(str, outputs))}); expected one output of '
