@@ -67,7 +67,8 @@ def find(run: Run, say: Callable[[str], None] = print) -> None:
     say: takes lines for the user.
 
   Raises:
-    As `train`.
+    UsageError: as `train`.
+    TicketsError: as `train`.
   """
   _do(run, RunFolder.has_ticket, Stages.ticket, say)
 

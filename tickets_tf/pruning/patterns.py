@@ -47,7 +47,7 @@ def choose(pattern: Pattern, kernels: Sequence[Kernel], scores: Sequence[np.ndar
     One boolean array per kernel, of its shape.
 
   Raises:
-    As `selection.select`.
+    UsageError: as `selection.select`.
   """
   arranged = [kernel.arranged(layer) for kernel, layer in zip(kernels, scores, strict=True)]
   kept = selection.select(arranged, counts, rng, [kernel.name for kernel in kernels], pattern.select)
