@@ -80,7 +80,7 @@ def test_a_broken_image_is_skipped_and_the_exit_code_tells(exported, images, tmp
   broken.write_bytes((images / '0_is_4.png').read_bytes()[:60])
   done = call('predict', f'--model={exported[0] / "saved_model"}', '--json', '--top=3', broken, images / '1*.png')
   assert done.returncode == 1
-  assert done.stderr == f'{ROOT / "bin" / "predict"}: error: {broken}: broken image: not a whole JPEG or PNG file\n'
+  assert done.stderr == f'{ROOT / "bin" / "predict"}: error: {broken}: broken image: not a whole PNG file\n'
   found = json.loads(done.stdout)
   assert found['image'] == str(next(images.glob('1*.png'))) and len(found['classes']) == 3
 
