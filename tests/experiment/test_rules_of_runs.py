@@ -8,6 +8,7 @@ import pytest
 
 from tests import weights_files
 import tickets_tf
+from tickets_tf import data
 from tickets_tf.runs.run import Run
 from tickets_tf.runs import records
 from tickets_tf.experiment import ticket_stage
@@ -56,6 +57,12 @@ def test_rewinding_takes_back_every_variable(tiny):
   assert not equal(weights(dense), weights(dense, 'start.weights.h5'))
 
 
+def test_a_ticket_that_was_scored_late_can_be_rewound_to_epoch_0(tiny):
+  settings = tiny(pruner='lottery', rewound_to='0', ratio=0.7)
+  experiment.find(Run(settings), lambda line: None)
+  assert equal(weights(settings, 'start.weights.h5'), weights(tiny(pruner='dense'), 'start.weights.h5'))
+
+
 def test_stopping_early_is_the_start_of_the_whole_training(tiny):
   train(tiny(pruner='dense', stop_epoch=1))
   train(tiny(pruner='dense'))
@@ -96,14 +103,20 @@ def test_the_dense_network_is_trained_once(tiny, monkeypatch):
   assert trained == ['lottery', 'obd']
 
 
-def test_rounds_train_prune_and_rewind(tiny):
+def test_rounds_train_prune_and_rewind(tiny, monkeypatch):
+  asked, find = [], ticket_stage.tickets.find_ticket
+  monkeypatch.setattr(ticket_stage.tickets, 'find_ticket',
+                      lambda model, rule, *args, **options: asked.append((rule.rounds, options['start'])) or find(
+                          model, rule, *args, **options))
   last = tiny(pruner='lottery', rounds=2)
   train(last)
   first, = Run(last).before()
+  assert asked[-1] == (1, mask_of(first.settings)), 'one more round, from what the round before kept'
   before, after = mask_of(first.settings), mask_of(last)
   assert (before.kept, after.kept) == (int(before.size * (1 - first.settings.ratio)), int(before.size * (1 - 0.8)))
   assert not any(np.any(new & ~old) for new, old in zip(after.arrays, before.arrays, strict=True))
   assert equal(weights(last, 'start.weights.h5'), weights(tiny(pruner='dense'), 'start.weights.h5'))
+  train(tiny(pruner='lottery'))
   assert after != mask_of(tiny(pruner='lottery')), 'the weights between were trained again'
 
 
@@ -164,6 +177,27 @@ def test_a_checked_ticket_starts_from_all_weights_that_the_original_starts_from(
   assert mask_of(original) != mask_of(checked)
 
 
+@pytest.mark.parametrize('changes, seen', [
+    ({'pruner': 'obd', 'scored_at': 'init', 'rewound_to': '1'}, 'start.weights.h5'),
+    ({'pruner': 'obd', 'rounds': 2}, 'final.weights.h5')])
+def test_the_scores_of_a_check_are_those_of_all_weights_as_the_rule_saw_them(changes, seen, tiny, monkeypatch):
+  scored, score_weights = [], ticket_stage.scoring.score_weights
+
+  def watched(model, score, images, labels, seed, *args, **options):
+    scored.append((model.get_weights(), score, seed, options))
+    return score_weights(model, score, images, labels, seed, *args, **options)
+
+  monkeypatch.setattr(ticket_stage.scoring, 'score_weights', watched)
+  settings = tiny(**changes, check='invert', seed=2, epochs=1, score_options='curvature=empirical')
+  experiment.find(Run(settings), lambda line: None)
+  model = tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=4)
+  dense = Run(settings).replace(pruner='dense', check='')
+  tickets_tf.training.checkpoints.load_weights(model, dense.folder.path / seen)
+  found, score, seed, options = scored[-1]
+  assert all(map(np.array_equal, found, model.get_weights()))
+  assert (score, seed, options) == ('obd', 2, {'curvature': 'empirical'})
+
+
 def test_the_scores_of_a_check_find_what_they_need_although_rounds_lie_between(tiny, tmp_path):
   settings = dataclasses.replace(tiny(pruner='lottery', rounds=2, epochs=1), output_dir=str(tmp_path))
   train(settings)
@@ -205,6 +239,12 @@ def test_the_best_epoch_is_chosen_on_held_out_images_if_there_are_any(tiny, monk
   held_out, trained_on = ({image.tobytes() for image in each.images} for each in (judged, pipeline.examples))
   assert not held_out & trained_on
   assert (record.best_accuracy * len(judged)) == pytest.approx(round(record.best_accuracy * len(judged)), abs=1e-2)
+  # The final accuracy is that on the test set all the same.
+  model = tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=4)
+  tickets_tf.training.checkpoints.load_weights(model, Run(settings).folder.final)
+  digits = data.load_dataset('digits', None)
+  logits = model(data.normalise(digits.test.images, digits.mean, digits.std), training=False)
+  assert record.final_accuracy == pytest.approx(np.mean(np.argmax(logits, axis=1) == digits.test.labels), abs=1e-6)
 
 
 def test_the_original_is_found_and_not_trained_for_its_checks(tiny):

@@ -1,10 +1,12 @@
 import dataclasses
 import json
 
+import filelock
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import example_records
 from tests import weights_files
 import tickets_tf
 from tickets_tf import training
@@ -13,6 +15,7 @@ from tickets_tf.experiment import evaluate
 from tickets_tf.experiment import stages
 from tickets_tf.experiment import ticket_stage
 from tickets_tf.experiment import train
+from tickets_tf.pruning.collapse import Collapse
 from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs import records
 from tickets_tf.runs.run import Run
@@ -66,7 +69,11 @@ def test_what_a_run_leaves(unbroken):
   lines = [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
   assert [line['epoch'] for line in lines] == [1, 2, 3]
   assert [line['learning_rate'] for line in lines] == [0.1, 0.01, 0.001]
-  assert record.best_accuracy == max(line['evaluation_accuracy'] for line in lines)
+  accuracies = [line['evaluation_accuracy'] for line in lines]
+  assert record.best_accuracy == max(accuracies) and record.best_epoch == 1 + accuracies.index(max(accuracies))
+  assert record.seconds.train == pytest.approx(sum(line['seconds'] for line in lines), abs=0.01)
+  ticket = tickets_tf.load_ticket(folder)
+  assert ticket.description['settings'] == dataclasses.asdict(settings) and ticket.description['mask'] == record.mask
   assert record.final_accuracy == pytest.approx(lines[-1]['evaluation_accuracy'], abs=1e-6)
 
 
@@ -149,6 +156,35 @@ def test_a_finished_run_is_found(unbroken, monkeypatch):
   assert said == [f'{Run(settings).folder.path}: already done']
 
 
+def test_a_record_without_weights_is_a_finished_run(tmp_path, monkeypatch):
+  monkeypatch.setattr(train, '_load_dataset', None)
+  run = Run(tiny(tmp_path))
+  run.folder.path.mkdir()
+  records.write(run.folder.path, example_records.record(run))
+  assert train.train(run.settings, quiet) == example_records.record(run)
+
+
+def test_work_that_another_process_has_done_meanwhile_is_not_done_again(tmp_path, monkeypatch):
+  monkeypatch.setattr(stages.Stages, 'finish', lambda self: pytest.fail('the work was done'))
+  run, said = Run(tiny(tmp_path)), []
+
+  def say(line):
+    said.append(line)
+    records.write(run.folder.path, example_records.record(run))  # As the other process does at its end.
+    other.release()
+
+  run.folder.path.mkdir()
+  other = filelock.FileLock(run.folder.lock)
+  with other:
+    assert train.train(run.settings, say) == example_records.record(run)
+  assert said == [f'{run.folder}: another process is at work here; waiting for it']
+
+
+def test_what_a_run_was_begun_on_stays(tmp_path):
+  assert stages._keep(tmp_path / 'environment.json', {'commit': 'first'}) == {'commit': 'first'}
+  assert stages._keep(tmp_path / 'environment.json', {'commit': 'second'}) == {'commit': 'first'}
+
+
 def test_a_rule_that_does_not_prune_is_one_run_at_every_ratio(tmp_path):
   record = train.train(tiny(tmp_path, pruner='dense', ratio=0.9, epochs=1), quiet)
   assert train.train(tiny(tmp_path, pruner='dense', ratio=0.5, epochs=1, allocation='erk'), quiet) == record
@@ -196,7 +232,7 @@ def test_settings_that_cannot_be_leave_nothing_behind(tmp_path):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
   (tmp_path / 'file').write_text('')
-  with pytest.raises(UsageError, match='--output_dir=.*file: cannot be written to'):
+  with pytest.raises(UsageError, match=r'--output_dir=.*file: cannot be written to'):
     train.train(tiny(tmp_path / 'file'), quiet)
 
 
@@ -204,7 +240,7 @@ def test_evaluate_agrees(unbroken):
   settings, record = unbroken
   found, recorded = evaluate.evaluate(Run(settings).folder.path, quiet)
   assert found == recorded == record.final_accuracy
-  with pytest.raises(UsageError, match='holds no record.json'):
+  with pytest.raises(UsageError, match=r'holds no record.json'):
     evaluate.evaluate(Run(settings).folder.path.parent, quiet)
 
 
@@ -215,7 +251,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, monkeypatch):
       train.train(tiny(tmp_path, epochs=1), quiet)
   for path in (Run(tiny(tmp_path, epochs=1)).folder.path / 'checkpoints').glob('*.data*'):
     path.write_bytes(path.read_bytes()[:100])
-  with pytest.raises(tickets_tf.errors.TicketsError, match='checkpoints.*cannot be restored'):
+  with pytest.raises(tickets_tf.errors.TicketsError, match=r'checkpoints.*cannot be restored'):
     train.train(tiny(tmp_path, epochs=1), quiet)
 
 
@@ -240,6 +276,12 @@ def test_a_collapsed_ticket_is_trained_or_refused(tmp_path, monkeypatch):
   assert warned[-1].startswith('the ticket has collapsed: no path')
   collapse = record.collapse
   assert 'conv1' in collapse.empty_layers and collapse.connected is False and collapse.effective_kept == 0
+
+
+def test_a_network_whose_paths_are_unknown_has_not_collapsed():
+  said = []
+  stages._report_collapse(Collapse([], None, None, None, None, []), 'fail', said.append)
+  assert not said
 
 
 def test_a_ticket_in_one_piece_is_not_refused(tmp_path):

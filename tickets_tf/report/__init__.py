@@ -1,4 +1,4 @@
-"""What people read, made from records alone."""
+"""What people read, made from records and verdicts alone."""
 
 from tickets_tf.report.sanity import sanity_table
 from tickets_tf.report.sanity import write_sanity

@@ -137,7 +137,7 @@ class MachineSettings:
                           choices=('auto', 'one_device', 'mirrored', 'multi_worker'))
   replicas: int = setting(0, 'replicas of --strategy=mirrored; 0: one per device; logical devices are made where there '
                           'are too few', low=0)
-  threads: int = setting(0, 'CPU threads of one operation; 1 where as many runs as cores go side by side; 0: one per '
+  threads: int = setting(0, 'CPU threads of one operation; 1 if as many runs as cores go side by side; 0: one per '
                          'core', low=0)
   mixed_precision: str = setting('none', 'compute in 16 bits, keep the weights in 32',
                                  choices=('none', 'bfloat16', 'float16'))
