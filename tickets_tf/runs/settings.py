@@ -135,7 +135,7 @@ class MachineSettings:
 
   strategy: str = setting('auto', 'distribution; auto: mirrored if several GPUs are visible, else one device',
                           choices=('auto', 'one_device', 'mirrored', 'multi_worker'))
-  replicas: int = setting(0, 'replicas of --strategy=mirrored; 0: one per device; logical devices are made where there '
+  replicas: int = setting(0, 'replicas of --strategy=mirrored; 0: one per device; logical devices are made if there '
                           'are too few', low=0)
   threads: int = setting(0, 'CPU threads of one operation; 1 if as many runs as cores go side by side; 0: one per '
                          'core', low=0)
