@@ -110,7 +110,23 @@ def test_failures_of_earlier_looks_are_told(monkeypatch):
   judgement, = verdicts.judgements
   assert judgement.verdict == 'sensitive' and judgement.seeds == (0, 2, 3, 4)
   failure, = verdicts.failures
-  assert 'seed1' in failure and 'planted' in failure
+  assert 'seed1' in failure and failure.endswith(': planted'), 'that of seed 2 has been done since'
+  assert ' more' not in failure
+
+
+def test_failures_of_questions_that_are_decided_are_told_at_the_end(monkeypatch):
+  class Failing(World):
+    def run_all(self, runs, *others):
+      outcome = super().run_all(runs)
+      failed = [run for run in outcome.records if (run.settings.check, run.settings.seed) == ('rearrange', 1)]
+      return sweep.Outcome({run: record for run, record in outcome.records.items() if run not in failed},
+                           {run: 'planted' for run in failed}, False)
+
+  world = Failing({('snip', 'rearrange'): 9.0, ('snip', 'invert'): [-9.0, 9.0] * 4}, noise=0)
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=('rearrange', 'invert'), seeds=None, max_seeds=8)
+  assert [len(each.seeds) for each in verdicts.judgements] == [4, 8] and verdicts.looks.done == 3
+  failure, = verdicts.failures
+  assert 'rearrange-seed1' in failure and failure.endswith(': planted')
 
 
 def test_nothing_is_said_of_a_rule_whose_tickets_are_cut(monkeypatch):
@@ -123,6 +139,16 @@ def test_nothing_is_said_of_a_rule_whose_tickets_are_cut(monkeypatch):
   assert judgement.sentence.startswith('no path leads through the tickets of snip, so that nothing')
   assert judgement.verdict == 'undecided' and judgement.passes is None and judgement.forecast is None
   assert {run.settings.seed for run in world.made} == {0, 1, 2}, 'more seeds would be as cut'
+
+
+def test_a_check_that_cuts_the_tickets_is_judged(monkeypatch):
+  class Cut(World):
+    def connected(self, run):
+      return run.settings.check != 'invert'
+
+  judgement, = check(monkeypatch, Cut({('snip', 'invert'): 9.0}), pruners=('snip',), checks=('invert',)).judgements
+  assert judgement.verdict == 'sensitive' and judgement.collapsed == (True,) * 5
+  assert judgement.forecast is None, 'it is decided'
 
 
 def test_intervals_are_of_95_percent_whatever_the_error_rate(monkeypatch):
@@ -139,6 +165,8 @@ def test_a_spent_budget_leaves_verdicts_on_what_is_done(monkeypatch):
   verdicts = check(monkeypatch, World({}, limit=8), pruners=('snip',), checks=('rearrange', 'invert'), minutes=1)
   assert 'the budget was spent (--budget_minutes=1)' in verdicts.stopped
   assert [len(each.seeds) for each in verdicts.judgements] == [2, 2]
+  looked = check(monkeypatch, World({}, limit=8), pruners=('snip',), checks=('rearrange',), seeds=None, minutes=1)
+  assert looked.looks.done == 1 and looked.seeds == (0, 1, 2), 'nobody looks again at what was stopped'
   nothing = check(monkeypatch, World({}, limit=1), pruners=('snip',), checks=('rearrange',), minutes=1)
   assert nothing.judgements == () and 'without any pair of runs: snip at 0.9: rearrange' in nothing.stopped
 
@@ -156,6 +184,27 @@ def test_controls_are_a_family_of_their_own(monkeypatch):
   assert 'random, random_labels: sensitive, must be insensitive' in verdicts.controls.findings
   verdicts = check(monkeypatch, right, pruners=('random',), checks=('rearrange',), controls=True, seeds=2)
   assert verdicts.controls.passed is None
+
+
+def test_controls_are_looked_at_until_they_are_decided(monkeypatch):
+  world = World({('snip', 'rearrange'): 9.0, ('lr_rewinding', 'rearrange'): 9.0,
+                 ('random', 'half_dataset'): [-9.0, 9.0] * 4}, noise=0)
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=('rearrange',), seeds=None, max_seeds=8, controls=True)
+  assert verdicts.looks.done == 3
+  assert {each.check: len(each.seeds) for each in verdicts.judgements if each.rule != 'lr_rewinding'} == {
+      'random_labels': 3, 'random_pixels': 3, 'half_dataset': 8, 'rearrange': 3}
+
+
+def test_controls_that_could_not_be_run_have_not_passed(monkeypatch):
+  class Failing(World):
+    def run_all(self, runs, *others):
+      outcome = super().run_all(runs)
+      kept = {run: record for run, record in outcome.records.items() if run.settings.check != 'half_dataset'}
+      return sweep.Outcome(kept, {}, False)
+
+  world = Failing({('lr_rewinding', 'rearrange'): 4.0})
+  controls = check(monkeypatch, world, pruners=('snip',), checks=('invert',), controls=True).controls
+  assert controls.passed is None and len(controls.findings) == 4
 
 
 def test_more_questions_make_each_verdict_harder(monkeypatch):
