@@ -13,7 +13,6 @@ from typing import Any
 import tensorflow as tf
 from tf_keras.src.mixed_precision import autocast_variable
 
-
 # Where Keras and TensorFlow keep account of variables.
 _LISTS_OF_KERAS = ('_trainable_weights', '_non_trainable_weights', '_self_unconditional_checkpoint_dependencies',
                    '_self_unconditional_dependency_names', '_obj_reference_counts_dict')
@@ -90,7 +89,6 @@ def reading(masks: Mapping[int, tf.Variable]) -> Iterator[None]:
     _active.masks = before
 
 
-
 class Views:
   """Lets layers read variables in Python also if they run eagerly.
 
@@ -126,8 +124,8 @@ class Views:
 
   @contextlib.contextmanager
   def shown(self) -> Iterator[None]:
-    """Puts the views in place, if operations are run eagerly."""
-    places = self._places if tf.executing_eagerly() else []
+    """Puts the views in place, if operations are run eagerly; where a score has put another value, it stays."""
+    places = [place for place in self._places if place[0][place[1]] is place[2]] if tf.executing_eagerly() else []
     try:
       # Past `__setattr__` of Keras, which would track the views.
       for attributes, name, _, view in places:
