@@ -56,7 +56,7 @@ def test_train_ends_with_accuracy_table_and_ticket(finished):
 def test_train_again_finds_the_work_done(finished):
   folder, first = finished
   before = {path: path.stat().st_mtime_ns for path in folder.rglob('*')}
-  again = call('train', *SMALL, f'--output_dir={folder.parent}')
+  again = warm.call('train', *SMALL, f'--output_dir={folder.parent}', cwd=folder)
   assert again.returncode == 0 and again.stdout.startswith(f'{folder}: already done')
   assert again.stdout.splitlines()[-3:] == first.stdout.splitlines()[-3:]
   assert before == {path: path.stat().st_mtime_ns for path in folder.rglob('*')}
@@ -72,7 +72,7 @@ def test_evaluate_agrees_and_notices_when_not(finished, tmp_path):
   record = json.loads((tmp_path / 'run' / 'record.json').read_text())
   record['final_accuracy'] += 0.01
   (tmp_path / 'run' / 'record.json').write_text(json.dumps(record))
-  done = call('evaluate', f'--run={tmp_path / "run"}')
+  done = warm.call('evaluate', f'--run={tmp_path / "run"}', cwd=tmp_path)
   assert done.returncode == 1 and 'they differ by more than 0.1 points' in done.stdout
 
 

@@ -31,7 +31,7 @@ def test_a_sanity_check_ends_with_verdicts_and_a_report(tmp_path):
   assert (tmp_path / 'report' / 'report.md').exists()
   # 3 seeds of the dense network, the original and two checks.
   assert len(list((tmp_path / 'runs').glob('*/record.json'))) == 12
-  again = call('sanity_check', *arguments)
+  again = warm.call('sanity_check', *arguments, cwd=tmp_path)
   assert again.returncode == 0 and '12 runs, 12 of them done already' in again.stdout
   assert json.loads((tmp_path / 'report' / 'verdicts.json').read_text()) == verdicts
   # The command in the report makes the same verdicts.
@@ -39,10 +39,12 @@ def test_a_sanity_check_ends_with_verdicts_and_a_report(tmp_path):
 
 
 def test_a_mask_from_a_file_is_judged(tmp_path):
-  made = call('train', *SMALL, '--pruner=magnitude', '--ratio=0.8', f'--output_dir={tmp_path / "made"}')
+  made = warm.call('train', *SMALL, '--pruner=magnitude', '--ratio=0.8', f'--output_dir={tmp_path / "made"}',
+                   cwd=tmp_path)
   assert made.returncode == 0, made.stderr
   mask, = tmp_path.glob('made/*/mask.npz')
-  done = call('sanity_check', *SMALL, f'--mask={mask}', '--seeds=1', f'--output_dir={tmp_path / "runs"}')
+  done = warm.call('sanity_check', *SMALL, f'--mask={mask}', '--seeds=1', f'--output_dir={tmp_path / "runs"}',
+                   cwd=tmp_path)
   assert done.returncode == 0, done.stderr
   assert all(check in done.stdout for check in ('rearrange', 'shuffle_weights', 'reinitialise'))
   assert 'random_labels' not in done.stdout

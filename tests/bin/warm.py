@@ -30,8 +30,9 @@ def call(program, *arguments, cwd):
 @functools.cache
 def _server():
   # It ends when this process does, at the end of its standard input.
+  path = os.pathsep.join([str(pathlib.Path(__file__).parents[2]), os.environ.get('PYTHONPATH', '')])
   return subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                          env={**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[2])})
+                          env={**os.environ, 'PYTHONPATH': path})
 
 
 def _serve():
