@@ -166,7 +166,8 @@ def counted_network(widths=(4, 4, 4)):
 def test_networks_whose_layers_were_counted_in_another_session(tmp_path, name):
   model, other = counted_network(), counted_network()
   kernels, others = tickets_tf.prunable_kernels(model), tickets_tf.prunable_kernels(other)
-  assert {kernel.name for kernel in kernels} != {kernel.name for kernel in others}
+  assert {layer.name for layer in model.layers} != {layer.name for layer in other.layers}
+  assert [kernel.name for kernel in kernels] == [kernel.name for kernel in others], 'names follow the structure'
   mask = tickets.find_ticket(other, 'random', 0.5, seed=1).mask
   for kernel in others:
     kernel.variable.assign(mask[kernel.name] * 0.3)

@@ -123,6 +123,7 @@ def test_the_resolution_is_the_least_deviation_that_tests_take():
     ([90], [90], {'margin': -0.5}, 'margin -0.5: expected'),
     ([90], [90], {'margin': math.inf}, 'margin inf: expected'),
     ([90], [90], {'margin': '1'}, "margin '1': expected"),
+    ([90], [90], {'margin': True}, 'margin True: expected'),
     ([90], [90], {'resolution': -0.1}, 'resolution -0.1: expected'),
     ([90], [90], {'resolution': math.nan}, 'resolution nan: expected'),
     ([90], [90], {'alpha': 0}, 'alpha 0: expected'),
