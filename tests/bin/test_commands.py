@@ -168,7 +168,8 @@ def test_programs_can_be_imported_side_by_side():
 @pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('*.flags')), ids=lambda path: path.stem)
 def test_flag_files_are_good_settings(path):
   code = ('from absl import flags; from tickets_tf.cli.flags import define_flags, from_flags; define_flags(); '
-          f'flags.FLAGS(["x", "--flagfile={path}"]); print(from_flags().run_name())')
+          f'flags.FLAGS(["x", "--flagfile={path}"]); '
+          'from tickets_tf.runs.run import Run; print(Run(from_flags()).name)')
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=environment())
   assert done.returncode == 0, done.stderr
   assert done.stdout.startswith(path.stem.split('_')[0])

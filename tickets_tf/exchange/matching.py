@@ -101,7 +101,7 @@ class _Attempt:
     self._layout = layout
     self._order = container.order
     self._by_file = False
-    self._kernels = [_Item(kernel, layouts.key(kernel.shape, layout), names.parse(kernel.name), row)
+    self._kernels = [_Item(kernel, layouts.key(kernel.shape, layout), names.parse(_name_in_keras(kernel)), row)
                      for row, kernel in enumerate(kernels)]
     self._arrays = _without_masked([
         _Item(array, layouts.key(layouts.in_keras_order(array.shape, layout), layout), names.parse(array.name), row)
@@ -251,3 +251,15 @@ def listed(values: Sequence[Shaped]) -> str:
   """Returns the names and shapes of arrays or kernels as text; of many, the first few."""
   shown = ', '.join(f'{value.name} {tuple(value.shape)}' for value in values[:_SHOWN]) or 'none'
   return f'{shown} and {len(values) - _SHOWN} more' if len(values) > _SHOWN else shown
+
+
+def _name_in_keras(kernel: KernelLike) -> str:
+  """Returns a kernel's name as Keras counts its layer: in the order in which layers were made, as files count too.
+
+  The kernel's own name counts in the order of the network, which differs if a shortcut is made first.
+  """
+  layer = getattr(kernel, 'layer', None)
+  around, slash, last = kernel.name.rpartition('/')
+  if layer is None or last.isdecimal():
+    return kernel.name
+  return f'{around}{slash}{layer.name}'
