@@ -187,6 +187,15 @@ def test_weights_that_are_not_the_runs(finished, tmp_path):
   folder = tmp_path / 'run'
   shutil.copytree(finished[0], folder, ignore=shutil.ignore_patterns('export'))
   shutil.copy(folder / 'start.weights.h5', folder / 'final.weights.h5')
+  with pytest.raises(TicketsError, match=r'weights that the mask removes are not zero: .* of layer'):
+    bundle.export_run(folder, options=FEW, say=quiet)
+  record, mask = records.read(folder), tickets_tf.load_mask(folder / 'mask.npz')
+  model = tickets_tf.build_model(record.settings.model, record.dataset.image_shape, record.dataset.classes,
+                                 width=record.settings.width)
+  model.load_weights(str(folder / 'start.weights.h5'))
+  for kernel in tickets_tf.prunable_kernels(model):
+    kernel.variable.assign(kernel.variable * mask[kernel.name])
+  model.save_weights(str(folder / 'final.weights.h5'))
   with pytest.raises(TicketsError, match=r'the SavedModel has test accuracy .*, the record says .*'):
     bundle.export_run(folder, options=FEW, say=quiet)
   assert not (folder / 'export').exists()
