@@ -189,13 +189,9 @@ def test_weights_that_are_not_the_runs(finished, tmp_path):
   shutil.copy(folder / 'start.weights.h5', folder / 'final.weights.h5')
   with pytest.raises(TicketsError, match=r'weights that the mask removes are not zero: .* of layer'):
     bundle.export_run(folder, options=FEW, say=quiet)
-  record, mask = records.read(folder), tickets_tf.load_mask(folder / 'mask.npz')
-  model = tickets_tf.build_model(record.settings.model, record.dataset.image_shape, record.dataset.classes,
-                                 width=record.settings.width)
-  model.load_weights(str(folder / 'start.weights.h5'))
-  for kernel in tickets_tf.prunable_kernels(model):
-    kernel.variable.assign(kernel.variable * mask[kernel.name])
-  model.save_weights(str(folder / 'final.weights.h5'))
+  shutil.copy(finished[0] / 'final.weights.h5', folder / 'final.weights.h5')
+  record = records.read(folder)
+  records.write(folder, dataclasses.replace(record, final_accuracy=record.final_accuracy + 0.5))
   with pytest.raises(TicketsError, match=r'the SavedModel has test accuracy .*, the record says .*'):
     bundle.export_run(folder, options=FEW, say=quiet)
   assert not (folder / 'export').exists()
