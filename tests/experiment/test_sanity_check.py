@@ -72,6 +72,15 @@ def test_all_checks_are_asked_once_each(monkeypatch, mask):
   assert [each.check for each in verdicts.judgements] == ['rearrange', 'shuffle_weights', 'reinitialise']
 
 
+def test_the_proofs_are_those_of_the_checks(monkeypatch):
+  class Proved(World):
+    def record(self, run):
+      return dataclasses.replace(super().record(run), proof={run.settings.check: run.settings.seed})
+
+  judgement, = check(monkeypatch, Proved({}), pruners=('snip',), checks=('invert',), seeds=2).judgements
+  assert judgement.proofs == ({'invert': 0}, {'invert': 1})
+
+
 def test_two_seeds_decide_nothing(monkeypatch):
   verdicts = check(monkeypatch, World({('snip', 'invert'): 9.0}), pruners=('snip',), checks=('invert',), seeds=2)
   judgement, = verdicts.judgements

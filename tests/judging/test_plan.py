@@ -4,6 +4,7 @@ import dataclasses
 
 from tests.planted_runs import BASE
 from tickets_tf.judging.plan import Plan
+from tickets_tf.runs.run import Run
 
 
 def test_the_command_makes_the_same_plan():
@@ -22,3 +23,27 @@ def test_the_command_keeps_what_is_set_to_nothing():
 def test_a_plan_is_of_the_rule_of_its_settings():
   plan = Plan(dataclasses.replace(BASE, pruner='snip', ratio=0.7))
   assert (plan.pruners, plan.ratios) == (('snip',), (0.7,))
+
+
+def test_a_mask_from_a_file_is_one_question_at_every_ratio(tmp_path):
+  (tmp_path / 'mask.npz').write_bytes(b'mask')
+  base = dataclasses.replace(BASE, pruner='given', mask=str(tmp_path / 'mask.npz'))
+  assert len(Plan(base, ratios=(0.5, 0.9), checks=('rearrange',)).questions()) == 1
+
+
+def test_another_mask_of_the_same_name_is_reported_in_another_folder(tmp_path):
+  plan = Plan(dataclasses.replace(BASE, pruner='given', mask=str(tmp_path / 'mask.npz')))
+  folders = []
+  for content in (b'one', b'other', b'one'):
+    (tmp_path / 'mask.npz').write_bytes(content)
+    folders.append(plan.folder())
+  assert folders[0] == folders[2] != folders[1]
+
+
+def test_controls_are_the_rows_of_the_table_whatever_else_was_asked_for():
+  base = dataclasses.replace(BASE, pruner='snip', allocation='erk', pattern='1x4', rounds=3, samples_per_class=2,
+                             seed=7, score_options='a=1')
+  planted = Plan(base, ratios=(0.5, 0.9), controls=True).planted()
+  table = dataclasses.replace(BASE, samples_per_class=2, ratio=0.9, seed=7)
+  assert {each.rule for each in planted} == {Run(dataclasses.replace(table, pruner=pruner))
+                                             for pruner in ('random', 'lr_rewinding')}
