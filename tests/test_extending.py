@@ -139,7 +139,7 @@ def test_in_python(tmp_path, monkeypatch, capsys, small_model):
   finally:
     registry.SCORES._entries.pop('noisy_magnitude', None)
     registry.SCORES._registered_by.pop('noisy_magnitude', None)
-  assert capsys.readouterr().out == '5.00%\n'
+  assert re.fullmatch(r'(4\.9\d|5\.00)%\n', capsys.readouterr().out)
 
 
 @pytest.fixture(scope='module')
