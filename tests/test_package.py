@@ -46,3 +46,11 @@ def test_importing_the_package_imports_nothing_else():
   assert set(done.stdout.split()) <= {'tickets_tf', 'importlib', 'typing', 'collections', 'operator', 'keyword',
                                       'reprlib', 'functools', 'contextlib', 'types', 're', 'enum', 'copyreg',
                                       'warnings'}
+
+
+def test_a_program_starts_without_keras_3():
+  # It would take a quarter of the time; who wants it can have it still.
+  code = ('import importlib.util, sys; import tickets_tf.experiment.train; '
+          'print("keras" in sys.modules, importlib.util.find_spec("keras") is not None)')
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+  assert done.stdout.split() == ['False', 'True']

@@ -1,5 +1,6 @@
 """Networks that hold a ticket's mask, on tfmot's wrappers; the only package that knows tfmot."""
 
+from tickets_tf.sparse import tfmot_import  # noqa: F401  # Before all that import tfmot.
 from tickets_tf.sparse.masked_model import check_removed
 from tickets_tf.sparse.masked_model import mask_of
 from tickets_tf.sparse.masked_model import revived
