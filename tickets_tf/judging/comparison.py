@@ -10,7 +10,7 @@ import numbers
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy  # Its stats is imported when it is first used, half a second that most programs save.
 
 from tickets_tf.errors import UsageError
 
@@ -85,7 +85,7 @@ def compare(original: npt.ArrayLike, checked: npt.ArrayLike, margin: float = 0.5
   interval = p_equivalent = p_drop = None
   if deviation is not None:
     tested = float(tested_deviation(deviation, resolution))
-    reach = float(stats.t.isf(alpha / 2, n - 1) * tested / math.sqrt(n))
+    reach = float(scipy.stats.t.isf(alpha / 2, n - 1) * tested / math.sqrt(n))
     interval = drop - reach, drop + reach
     p_equivalent, p_drop = map(float, p_values(np.array(drop), np.array(tested), n, margin))
   return Comparison(n, *_moments(originals), *_moments(others), drop, deviation, interval, float(margin),
@@ -120,7 +120,7 @@ def p_values(drop: _Floats, deviation: _Floats, n: int, margin: float) -> tuple[
 
   def tail(distance: _Floats) -> _Floats:
     limit = np.where(distance == 0, 0, np.copysign(math.inf, distance))
-    return np.asarray(stats.t.sf(np.divide(distance, error, out=limit, where=error > 0), n - 1))
+    return np.asarray(scipy.stats.t.sf(np.divide(distance, error, out=limit, where=error > 0), n - 1))
 
   return np.maximum(tail(drop + margin), tail(margin - drop)), tail(drop)
 

@@ -6,7 +6,7 @@ import math
 import numbers
 
 import numpy as np
-from scipy import stats
+import scipy  # Its stats is imported when it is first used, half a second that most programs save.
 
 from tickets_tf.errors import UsageError
 from tickets_tf.judging.comparison import Comparison
@@ -80,10 +80,11 @@ def power_of(outcome: Decision, drop: float, deviation: float, margin: float, n:
   # The mean over the quantiles of S.
   quantiles = (np.arange(1000) + 0.5) / 1000
   error = deviation / math.sqrt(n)
-  reach = stats.t.isf(alpha, n - 1) * error * np.sqrt(stats.chi2.ppf(quantiles, n - 1) / (n - 1))
+  reach = scipy.stats.t.isf(alpha, n - 1) * error * np.sqrt(scipy.stats.chi2.ppf(quantiles, n - 1) / (n - 1))
   error = max(error, 1e-12)  # It is 0 if all differences are equal.
   if outcome == SENSITIVE:
-    given = stats.norm.sf((np.maximum(margin, reach) - drop) / error)
+    given = scipy.stats.norm.sf((np.maximum(margin, reach) - drop) / error)
   else:
-    given = stats.norm.cdf((margin - reach - drop) / error) - stats.norm.cdf((reach - margin - drop) / error)
+    below = scipy.stats.norm.cdf
+    given = below((margin - reach - drop) / error) - below((reach - margin - drop) / error)
   return float(np.maximum(given, 0).mean())

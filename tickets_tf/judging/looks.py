@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy  # Its stats is imported when it is first used, half a second that most programs save.
 
 from tickets_tf.errors import UsageError
 from tickets_tf.judging.comparison import check_alpha
@@ -69,8 +69,8 @@ def spent_alpha(fraction: npt.ArrayLike, alpha: float = 0.05, kind: Spending = '
     return np.asarray(alpha * np.log1p((math.e - 1) * fraction))
   if kind == 'obrien_fleming':
     root = np.sqrt(fraction)
-    ratio = np.divide(stats.norm.isf(alpha / 2), root, out=np.full(root.shape, math.inf), where=root > 0)
-    return np.asarray(2 * stats.norm.sf(ratio))
+    ratio = np.divide(scipy.stats.norm.isf(alpha / 2), root, out=np.full(root.shape, math.inf), where=root > 0)
+    return np.asarray(2 * scipy.stats.norm.sf(ratio))
   raise UsageError(f'spending {kind!r}: expected \'pocock\' or \'obrien_fleming\'')
 
 
