@@ -44,6 +44,8 @@ def test_known_costs_come_out(monkeypatch):
       'snip keeps its accuracy when its labels are random: it does not use the labels')
   assert first.difference.mean == pytest.approx(3, abs=0.2) and len(first.original.accuracies) == 5
   assert first.seeds == (0, 1, 2, 3, 4) and first.proofs == ({'acted': True},) * 5
+  assert [each.forecast for each in verdicts.judgements] == [None] * 3
+  assert not {'pruner', 'ratio', 'check'} & set(verdicts.settings)
   assert verdicts.dense.mean == pytest.approx(90, abs=0.2)
   assert verdicts.keep_ratios == (KeepRatios('snip', 'global', 0.9, ('conv', 'classifier'), (0.1, 0.3)),)
 
@@ -212,8 +214,9 @@ def test_controls_that_could_not_be_run_have_not_passed(monkeypatch):
       return sweep.Outcome(kept, {}, False)
 
   world = Failing({('lr_rewinding', 'rearrange'): 4.0})
-  controls = check(monkeypatch, world, pruners=('snip',), checks=('invert',), controls=True).controls
-  assert controls.passed is None and len(controls.findings) == 4
+  verdicts = check(monkeypatch, world, pruners=('snip',), checks=('invert',), controls=True)
+  assert verdicts.controls.passed is None and len(verdicts.controls.findings) == 4
+  assert verdicts.stopped == 'without any pair of runs: random at 0.9: half_dataset'
 
 
 def test_more_questions_make_each_verdict_harder(monkeypatch):

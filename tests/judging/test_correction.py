@@ -44,6 +44,11 @@ def test_sensitive_needs_an_estimate_above_the_margin():
   assert judge([made_up(0.9, 0.06, 5.0)])[0].outcome == 'undecided'
 
 
+def test_a_p_value_at_the_level_is_enough():
+  assert judge([made_up(0.05, 0.3, 0.1)])[0].outcome == 'insensitive'
+  assert judge([made_up(0.3, 0.05, 0.7)])[0].outcome == 'sensitive'
+
+
 def test_each_comparison_has_its_own_margin():
   family = [dataclasses.replace(made_up(0.9, 0.001, 0.8), margin=margin) for margin in (0.5, 1.0)]
   assert [verdict.outcome for verdict in judge(family)] == ['sensitive', 'undecided']
