@@ -72,8 +72,9 @@ def _inside(layer: keras.layers.Layer, variables: Collection[int]) -> list[tf.Va
 
 def _inputs(model: keras.Model) -> tuple[Any, list[Any]]:
   # The first argument of a model's call, in its structure, and the others that hold tensors.
+  # The spec of a model that was built and not called has no shapes.
   spec = model.save_spec()
-  if spec is not None:
+  if spec is not None and all(each.shape.rank is not None for each in tf.nest.flatten(spec[0])):
     first, *others = tf.nest.map_structure(lambda each: keras.Input(each.shape[1:], dtype=each.dtype), spec[0])
     return first, others
   shape = model._build_input_shape  # pylint: disable=protected-access
