@@ -1,7 +1,7 @@
 """Verdicts as a value and as verdicts.json; the only place that knows the file's keys.
 
-Accuracies are in percent, differences in percent points, p-values corrected for the family of their judgement. A number
-that JSON cannot hold, NaN or an infinity, is None in the file.
+Accuracies are in percent, differences in percent points, always original - checked. A number that JSON cannot hold, NaN
+or an infinity, is None in the file.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,15 @@ from typing import TypeVar
 import msgspec
 
 from tickets_tf.errors import UsageError
-from tickets_tf.judging.correction import Decision
 from tickets_tf.judging.forecast import Forecast
+from tickets_tf.judging.statements import Statement
 from tickets_tf.runs import records
 
-# It rises whenever a key changes its name or meaning.
-FORMAT = 1
+# It rises whenever a key changes its name or meaning. Files of format 1 are read by `tickets_tf.judging.rejudge`.
+FORMAT = 2
 
 _Value = TypeVar('_Value')
+_Interval = tuple[float | None, float | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,64 +34,112 @@ class Sample:
 
 
 @dataclasses.dataclass(frozen=True)
-class Difference:
-  """Paired differences original - checked: mean, sample standard deviation, and (low, high) of its 95% interval."""
-  mean: float | None
-  deviation: float | None
-  interval: tuple[float | None, float | None] | None
+class Intervals:
+  """Simultaneous intervals of a drop, (low, high), at the families that they hold in; None for fewer than 3 seeds.
+
+  Attributes:
+    rule_family: all comparisons of the rule in the call hold together.
+    whole_call: all comparisons of the call hold together.
+  """
+  rule_family: _Interval | None
+  whole_call: _Interval | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Collapses:
+  """How many tickets of either side collapsed: failed, cut, or at guessing, and whether that can be chance.
+
+  Attributes:
+    original: number of original tickets.
+    checked: number of checked tickets.
+    p_value: of the exact two-sided test that both sides collapse equally often; None if nothing collapsed.
+  """
+  original: int
+  checked: int
+  p_value: float | None
 
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-  """The verdict on one rule at one ratio under one check.
+  """What is said of one comparison.
 
   Attributes:
     rule: name of the rule.
     allocation: name of its allocation; empty if the mask comes from a file.
     ratio: pruning ratio.
-    check: name of the check.
-    question: what the check asks.
-    verdict: what came out.
-    passes: whether the rule passes; None if undecided.
-    sentence: the verdict in words.
+    check: name of the check, or of what else the rule is compared with, as `luck`.
+    question: what the comparison asks.
+    subject: what the drop is the worth of, as in 'the labels'.
+    drop: mean accuracy of the originals minus that of the checked, in percent points.
+    deviation: sample standard deviation of the paired differences; None for one seed.
+    interval: simultaneous intervals of the drop.
+    margin: in percent points; None if it is a share of a gap that is not known.
+    statements: the words that can be read off `interval.rule_family`.
+    statements_whole_call: those that can be read off `interval.whole_call`.
+    sentence: the statement in words, with its bounds.
     seeds: the seeds of the pairs, in the order of all that follows.
-    original: the original tickets.
-    checked: the checked tickets.
-    difference: of each pair.
-    p_equivalent: p-value of |difference| >= margin; None for fewer than 3 seeds.
-    p_drop: p-value of difference <= 0; None for fewer than 3 seeds.
-    forecast: how many seeds would decide; None if it is decided or nothing can be said.
+    original: the original tickets; a run that failed counts at guessing.
+    checked: the checked tickets, likewise.
+    failed: number of (original, checked) runs that failed.
+    cut: for each pair, whether no path leads through the original or the checked ticket; None: unknown.
+    collapses: how often either side collapsed.
+    unaffected: whether both sides are the same to the bit by construction, so that nothing was compared.
+    can_fail: whether the comparison could have come out as a loss above the margin; if not, no statement says that it
+      is worth less.
+    forecast: how many seeds would decide an open comparison; None if it is not open.
     proofs: for each checked ticket, the proof that its check acted, JSON values.
-    collapsed: for each pair, whether no path leads through the original or the checked ticket; None: unknown.
-    control: what a planted control must come out as; None for what was asked.
+    control: the statement that a planted control must have; None for what was asked.
   """
   rule: str
   allocation: str
   ratio: float
   check: str
   question: str
-  verdict: Decision
-  passes: bool | None
+  subject: str
+  drop: float | None
+  deviation: float | None
+  interval: Intervals
+  margin: float | None
+  statements: tuple[Statement, ...]
+  statements_whole_call: tuple[Statement, ...]
   sentence: str
   seeds: tuple[int, ...]
   original: Sample
   checked: Sample
-  difference: Difference
-  p_equivalent: float | None
-  p_drop: float | None
+  failed: tuple[int, int]
+  cut: tuple[bool, ...] | None
+  collapses: Collapses
+  unaffected: bool
+  can_fail: bool
   forecast: Forecast | None
   proofs: tuple[dict[str, Any], ...]
-  collapsed: tuple[bool, ...] | None
-  control: Decision | None = None
+  control: Statement | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Looks:
-  """Looks at which seeds were added: numbers of seeds, level of each look, how many were done; `kind`: the spending."""
+  """Looks at which seeds were added: numbers of seeds, level of each look, how many were done; `kind`: the spending.
+
+  Attributes:
+    kind: how the error rate is spent.
+    sizes: numbers of seeds at the looks.
+    levels: error rate of each look.
+    done: number of looks done.
+    unplanned: the numbers of seeds of looks that were not planned when the question was first asked.
+  """
   kind: str
   sizes: tuple[int, ...]
   levels: tuple[float, ...]
   done: int
+  unplanned: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Pooled:
+  """What all comparisons of a call share (spec of the intervals: docs/statistics.md)."""
+  prior_degrees_of_freedom: float | None
+  correlation: float | None
+  degrees_of_freedom: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +147,37 @@ class Controls:
   """The planted controls.
 
   Attributes:
-    passed: whether all came out as they must; None if some are undecided and none is wrong.
+    passed: whether all came out as they must; None if some are open and none is wrong.
     findings: one sentence each.
-    judgements: their places in `Verdicts.judgements`.
+    judgements: what was judged.
   """
   passed: bool | None
   findings: tuple[str, ...]
-  judgements: tuple[int, ...]
+  judgements: tuple[Judgement, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ladder:
+  """What takes a ticket apart: its worth by steps, from the original down to uniform layer ratios.
+
+  Attributes:
+    rule: name of the rule.
+    allocation: name of its allocation.
+    ratio: pruning ratio.
+    names: what stands on the rungs, as `original`, `rearrange`, `luck`, `uniform`.
+    rungs: accuracies on each rung.
+    steps: one judgement from each rung to the next: what positions, ratios and smartness are worth.
+    nearest: name of the closed-form layer ratios nearest to the rule's own.
+    distances: mean absolute difference of the keep ratios, by the name of the closed form.
+  """
+  rule: str
+  allocation: str
+  ratio: float
+  names: tuple[str, ...]
+  rungs: tuple[Sample, ...]
+  steps: tuple[Judgement, ...]
+  nearest: str
+  distances: dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,16 +199,23 @@ class Verdicts:
     commit: commit of the code that made the runs; None if unknown.
     environment: versions and devices, JSON values.
     settings: what all runs share, JSON values, with at least `model` and `dataset`.
-    margin: differences smaller than this count as none.
-    alpha: probability of even one wrong verdict.
+    margin: as it was given: percent points, or a share of the gap, such as `0.2gap`.
+    alpha: probability of even one wrong statement in a family.
+    accuracy: which accuracy is judged: `settled_accuracy`, or `final_accuracy` of older runs.
     resolution: smallest step between two accuracies, one test image; None if nothing was run.
+    guessing: accuracy of guessing in percent; None if unknown.
     seeds: all seeds.
     looks: None if the number of seeds was fixed.
     stopped: why not everything was done; None if it was.
     failures: one sentence for each problem of runs.
+    exploratory: what was chosen after the accuracies were seen, one sentence each.
+    pooled: what all comparisons share; None if nothing could be compared.
     controls: None if none were asked for.
     dense: the network that nothing is pruned from; None if it was not trained.
-    judgements: what was asked, then the planted controls.
+    luck: each rule against luck at the same ratio.
+    gaps: the dense network against luck, at each ratio.
+    judgements: what was asked.
+    ladders: what takes tickets apart; empty if not asked for.
     keep_ratios: one for each rule and ratio.
     format: version of the file.
   """
@@ -143,23 +223,25 @@ class Verdicts:
   commit: str | None
   environment: dict[str, Any]
   settings: dict[str, Any]
-  margin: float
+  margin: float | str
   alpha: float
+  accuracy: str
   resolution: float | None
+  guessing: float | None
   seeds: tuple[int, ...]
   looks: Looks | None
   stopped: str | None
   failures: tuple[str, ...]
+  exploratory: tuple[str, ...]
+  pooled: Pooled | None
   controls: Controls | None
   dense: Sample | None
+  luck: tuple[Judgement, ...]
+  gaps: tuple[Judgement, ...]
   judgements: tuple[Judgement, ...]
+  ladders: tuple[Ladder, ...]
   keep_ratios: tuple[KeepRatios, ...]
   format: int = FORMAT
-
-  @property
-  def planted(self) -> tuple[int, ...]:
-    """Places of the planted controls in `judgements`."""
-    return self.controls.judgements if self.controls else ()
 
 
 def write(path: pathlib.Path, verdicts: Verdicts) -> None:
@@ -173,9 +255,6 @@ def write(path: pathlib.Path, verdicts: Verdicts) -> None:
     TicketsError: if it cannot be written.
   """
   values = msgspec.to_builtins(finite(verdicts))
-  for judgement in values['judgements']:
-    if judgement['control'] is None:
-      del judgement['control']
   records.write_json(path, {'format': values.pop('format'), **values})
 
 
