@@ -1,107 +1,159 @@
-"""A family of questions whose error rate is held together, and their answers, look by look."""
+"""The families of questions of a call, judged look by look."""
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 
-from tickets_tf.judging.comparison import Comparison
-from tickets_tf.judging.comparison import compare
-from tickets_tf.judging.correction import UNDECIDED
-from tickets_tf.judging.correction import Verdict
-from tickets_tf.judging.correction import judge
-from tickets_tf.judging.plan import Question
+from tickets_tf.judging.evidence import Evidence
+from tickets_tf.judging.evidence import evidence
+from tickets_tf.judging.evidence import guessing
+from tickets_tf.judging.evidence import resolution
+from tickets_tf.judging.judge import Gap
+from tickets_tf.judging.judge import Scale
+from tickets_tf.judging.judge import judge
+from tickets_tf.judging.margin import Margin
+from tickets_tf.judging.plan import Plan
+from tickets_tf.judging.question import Question
+from tickets_tf.judging.statements import OPEN
+from tickets_tf.judging.verdicts import Judgement
+from tickets_tf.judging.verdicts import Pooled
 from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
-  """The answer to a question at one look.
+class Done:
+  """The runs that a look can rest on.
 
   Attributes:
-    originals: record of the original ticket by seed.
-    checked: record of the checked ticket by seed, in the same order.
-    comparison: of their accuracies.
-    verdict: what came out.
+    seeds: the seeds of the look.
+    records: the runs that are done.
+    failures: one line for each run that failed.
   """
-  originals: dict[int, Record]
-  checked: dict[int, Record]
-  comparison: Comparison
-  verdict: Verdict
-
-  @property
-  def cut(self) -> bool:
-    """Whether no path leads through any of the original tickets."""
-    return all(record.collapse.connected is False for record in self.originals.values())
+  seeds: Sequence[int]
+  records: Mapping[Run, Record]
+  failures: Mapping[Run, str]
 
 
 @dataclasses.dataclass
 class Family:
-  """Questions whose error rate is held together, and their answers so far.
+  """Questions that are judged together, and what is said of each so far.
 
   Attributes:
     questions: all of them, none twice.
-    answers: the latest answer to each question that has one.
+    closes: whether a question that has a statement is left as it is at later looks. It needs no more seeds then.
+    evidence: the latest evidence on each question that has any.
+    judgements: what was said of it when it was last looked at.
+    pooled: what the comparisons shared at the last look.
   """
-  questions: list[Question]
-  answers: dict[Question, Answer] = dataclasses.field(default_factory=dict)
-  _hopeless: list[Question] = dataclasses.field(default_factory=list)
+  questions: Sequence[Question]
+  closes: bool = True
+  evidence: dict[Question, Evidence] = dataclasses.field(default_factory=dict)
+  judgements: dict[Question, Judgement] = dataclasses.field(default_factory=dict)
+  pooled: Pooled | None = None
+  _looked: bool = False
 
-  def undecided(self) -> list[Question]:
-    """Returns the questions that have no verdict yet and that more seeds can decide."""
-    return [question for question in self.questions if question not in self._hopeless and (
-        question not in self.answers or self.answers[question].verdict.outcome == UNDECIDED)]
+  def open(self) -> list[Question]:
+    """Returns the questions that more seeds may answer."""
+    return [question for question in self.questions if self._is_open(question)]
 
   def unanswered(self) -> list[Question]:
-    """Returns the questions without an answer."""
-    return [question for question in self.questions if question not in self.answers]
+    """Returns the questions without any evidence."""
+    return [question for question in self.questions if question not in self.evidence]
 
-  def look(self, seeds: Iterable[int], records: Mapping[Run, Record], level: float, margin: float) -> None:
-    """Answers the undecided questions by the runs that are done.
+  def look(self, done: Done, scale: Scale) -> None:
+    """Judges the open questions by the runs that are done.
+
+    The others stay in the family with the evidence that they have: more looks are not more chances.
 
     Args:
-      seeds: the seeds of this look.
-      records: the runs that are done.
-      level: error rate to spend at this look.
-      margin: differences smaller than this many percent points count as none.
+      done: the runs.
+      scale: what drops are measured by at this look.
     """
-    pairs = {question: pair for question in self.undecided() if (pair := _pair(question, seeds, records))[0]}
-    comparisons = [_compare(*pair, margin) for pair in pairs.values()]
-    # The questions that have their verdict count as members: more looks are not more chances.
-    verdicts = judge(comparisons, level, family=len(self.questions))
-    for question, comparison, verdict in zip(pairs, comparisons, verdicts, strict=True):
-      answer = Answer(*pairs[question], comparison, verdict)
-      if answer.cut:
-        # Tickets that guess lose nothing to any check.
-        answer = dataclasses.replace(answer, verdict=dataclasses.replace(verdict, outcome=UNDECIDED))
-      self.answers[question] = answer
-    # Without an answer, all runs of a question have failed or the budget is spent: either way nobody asks again. If all
-    # tickets are cut, more seeds will not help.
-    self._hopeless = [question for question in self.questions
-                      if question not in self.answers or self.answers[question].cut]
+    changing = self.open() if self.closes else list(self.questions)
+    for question in changing:
+      found = evidence(question, done.seeds, done.records, done.failures)
+      if found:
+        self.evidence[question] = found
+    judged, self.pooled = judge(list(self.evidence.values()), scale)
+    self.judgements.update({question: judgement for question, judgement in zip(self.evidence, judged, strict=True)
+                            if question in changing})
+    self._looked = True
+
+  def in_order(self) -> tuple[Judgement, ...]:
+    """Returns what is said of the questions that have evidence, in their order."""
+    return tuple(self.judgements[question] for question in self.questions if question in self.judgements)
+
+  def _is_open(self, question: Question) -> bool:
+    judgement = self.judgements.get(question)
+    if judgement is None:
+      # Without evidence after a look, all its runs have failed or the budget is spent: nobody asks again.
+      return not self._looked
+    cut = judgement.cut is not None and all(judgement.cut)
+    # If all pairs are cut, more seeds will not help.
+    return judgement.statements == (OPEN,) and not judgement.unaffected and not cut
 
 
-def accuracies(records: Iterable[Record]) -> list[float]:
-  """Returns the test accuracies of the final weights, which are what is judged, in percent."""
-  return [100 * record.final_accuracy for record in records]
+@dataclasses.dataclass
+class Families:
+  """All families of a call.
+
+  Attributes:
+    gaps: the dense network against luck; they are the scale of all others, so they are looked at each time.
+    luck: each rule against luck.
+    asked: the rules against their checks.
+    steps: the steps of the ladders.
+    controls: the planted controls.
+  """
+  gaps: Family
+  luck: Family
+  asked: Family
+  steps: Family
+  controls: Family
+
+  @classmethod
+  def of(cls, plan: Plan) -> 'Families':
+    """Returns the families of what a plan asks, without any evidence."""
+    steps = [step for ladder in plan.ladders() for step in ladder.steps]
+    return cls(Family(plan.gaps(), closes=False), Family(plan.luck()), Family(plan.questions()),
+               Family(list(dict.fromkeys(steps))), Family(plan.planted()))
+
+  def __iter__(self) -> Iterator[Family]:
+    return iter((self.gaps, self.luck, self.asked, self.steps, self.controls))
+
+  def open(self) -> list[Question]:
+    """Returns the questions that more seeds may answer, in order of importance."""
+    return [question for family in (self.luck, self.asked, self.steps, self.controls) for question in family.open()]
+
+  def unanswered(self) -> list[Question]:
+    """Returns the questions without any evidence."""
+    return [question for family in self for question in family.unanswered()]
+
+  def look(self, done: Done, margin: Margin, level: float) -> None:
+    """Judges the open questions of all families.
+
+    Args:
+      done: the runs that are done.
+      margin: what a drop has to be worth more or less than.
+      level: error rate to spend at this look, for each family.
+    """
+    first = next(iter(done.records.values()), None)
+    if first is None:
+      return
+    scale = Scale(margin, {}, resolution(first), guessing(first), level)
+    self.gaps.look(done, scale)
+    scale = dataclasses.replace(scale, gaps=known_gaps(self.gaps.in_order()))
+    for family in (self.luck, self.asked, self.steps, self.controls):
+      family.look(done, scale)
 
 
-def resolution(record: Record) -> float:
-  """Returns the smallest step between two accuracies in percent points: one test image."""
-  return 100 / record.dataset.test
-
-
-def _pair(question: Question, seeds: Iterable[int], records: Mapping[Run, Record]
-          ) -> tuple[dict[int, Record], dict[int, Record]]:
-  """Returns the records of the original and of the checked tickets, of the seeds for which both are done."""
-  originals, checked = {}, {}
-  for seed in seeds:
-    one, other = records.get(question.original(seed)), records.get(question.checked(seed))
-    if one and other:
-      originals[seed], checked[seed] = one, other
-  return originals, checked
-
-
-def _compare(originals: dict[int, Record], checked: dict[int, Record], margin: float) -> Comparison:
-  first = next(iter(originals.values()))
-  return compare(accuracies(originals.values()), accuracies(checked.values()), margin, resolution=resolution(first))
+def known_gaps(judgements: Iterable[Judgement]) -> dict[float, Gap]:
+  """Returns the gap at each ratio from judgements of the dense network against luck."""
+  found = {}
+  for each in judgements:
+    if each.drop is not None:
+      interval = each.interval.whole_call
+      found[each.ratio] = Gap(each.drop, interval[0] if interval else None)
+  return found

@@ -1,0 +1,117 @@
+"""From evidence to judgements: simultaneous intervals of all drops of a call, and the words that can be read off them."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import statistics
+
+from tickets_tf.judging import collapses
+from tickets_tf.judging import statements
+from tickets_tf.judging.bounds import Bounds
+from tickets_tf.judging.bounds import Group
+from tickets_tf.judging.bounds import Pooled
+from tickets_tf.judging.bounds import simultaneous
+from tickets_tf.judging.evidence import Evidence
+from tickets_tf.judging.margin import Margin
+from tickets_tf.judging.verdicts import Intervals
+from tickets_tf.judging.verdicts import Judgement
+from tickets_tf.judging.verdicts import Sample
+
+
+@dataclasses.dataclass(frozen=True)
+class Gap:
+  """The dense network minus luck at one ratio, in percent points: its estimate, and the low end of its interval."""
+  mean: float
+  low: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+  """What judgements of one call are measured by.
+
+  Attributes:
+    margin: what a drop has to be worth more or less than.
+    gaps: by pruning ratio, the gap between the dense network and luck, as far as it is known.
+    resolution: smallest step between two accuracies in percent points; 0 takes accuracies as exact.
+    guessing: accuracy of guessing in percent.
+    alpha: probability of even one wrong statement in a family.
+  """
+  margin: Margin
+  gaps: Mapping[float, Gap]
+  resolution: float
+  guessing: float
+  alpha: float
+
+  def margin_at(self, ratio: float) -> float | None:
+    """Returns the margin at a pruning ratio in percent points; None if it is a share of a gap that is not known."""
+    gap = self.gaps.get(ratio)
+    return self.margin.points(gap.mean if gap else None)
+
+  def shows(self, ratio: float) -> bool:
+    """Returns whether a loss above the margin could be seen at a ratio: the gap is shown to be above the margin."""
+    gap, margin = self.gaps.get(ratio), self.margin_at(ratio)
+    return gap is not None and gap.low is not None and margin is not None and gap.low > margin
+
+
+def judge(evidence: Sequence[Evidence], scale: Scale) -> tuple[tuple[Judgement, ...], Pooled | None]:
+  """Judges all comparisons of a call together.
+
+  What is identical by construction is told and left out of the families.
+
+  Args:
+    evidence: all comparisons, none twice.
+    scale: what they are measured by.
+
+  Returns:
+    (one judgement for each, in their order; what all of them share, or None if nothing could be compared).
+  """
+  compared = [each for each in evidence if not each.identical]
+  bounds, pooled = simultaneous(_groups(compared), scale.resolution, scale.alpha) if compared else ({}, None)
+  return tuple(_judgement(each, bounds.get((each.title, each.ratio, each.check)), scale) for each in evidence), pooled
+
+
+def _groups(evidence: Iterable[Evidence]) -> list[Group]:
+  """Returns the accuracies by rule and ratio; the longest originals count, as checks stop at different looks."""
+  found: dict[tuple[str, float], list[Evidence]] = {}
+  for each in evidence:
+    found.setdefault((each.title, each.ratio), []).append(each)
+  return [Group(rule, ratio, max((each.original for each in members), key=len),
+                {each.check: each.checked for each in members}) for (rule, ratio), members in found.items()]
+
+
+def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale) -> Judgement:
+  differences = [one - other for one, other in zip(each.original, each.checked, strict=True)]
+  margin = scale.margin_at(each.ratio)
+  collapsed = [each.collapsed(side, scale.resolution, scale.guessing) for side in (0, 1)]
+  can_fail = scale.shows(each.ratio) and not any(collapsed[0]) and not any(map(any, each.failed))
+  interval = Intervals(bounds.rule_family, bounds.whole_call) if bounds else Intervals(None, None)
+  found, everywhere = (statements.statements(interval_, margin, can_fail)
+                       for interval_ in (interval.rule_family, interval.whole_call))
+  return Judgement(
+      rule=each.rule, allocation=each.allocation, ratio=each.ratio, check=each.check, question=each.question,
+      subject=each.subject,
+      drop=statistics.fmean(differences),
+      deviation=statistics.stdev(differences) if len(differences) > 1 else None,
+      interval=interval,
+      margin=margin,
+      statements=found,
+      statements_whole_call=everywhere,
+      sentence='',
+      seeds=each.seeds,
+      original=sample(each.original),
+      checked=sample(each.checked),
+      failed=(sum(one for one, _ in each.failed), sum(other for _, other in each.failed)),
+      cut=None if each.cut is None else tuple(one or other for one, other in each.cut),
+      collapses=collapses.compare(*collapsed),
+      unaffected=each.identical,
+      can_fail=can_fail,
+      forecast=None,
+      proofs=each.proofs,
+      control=each.control)
+
+
+def sample(accuracies: Sequence[float]) -> Sample:
+  """Returns accuracies in percent with their mean and sample deviation."""
+  return Sample(tuple(accuracies), statistics.fmean(accuracies),
+                statistics.stdev(accuracies) if len(accuracies) > 1 else None)
