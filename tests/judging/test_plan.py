@@ -1,13 +1,16 @@
 """What a sanity check asks, and the command that asks it again."""
 
 import dataclasses
+import itertools
 
+import numpy as np
 import pytest
 
 from tests.planted_runs import BASE
 from tickets_tf.errors import UsageError
 from tickets_tf.judging.looks import nominal_levels
 from tickets_tf.judging.plan import Plan
+from tickets_tf.pruning.mask import Mask
 from tickets_tf.runs.run import Run
 
 
@@ -47,10 +50,16 @@ def test_another_mask_of_the_same_name_is_reported_in_another_folder(tmp_path):
 def test_controls_are_the_rows_of_the_table_whatever_else_was_asked_for():
   base = dataclasses.replace(BASE, pruner='snip', allocation='erk', pattern='1x4', rounds=3, samples_per_class=2,
                              seed=7, score_options='a=1')
-  planted = Plan(base, ratios=(0.5, 0.9), controls=True).planted()
-  table = dataclasses.replace(BASE, samples_per_class=2, ratio=0.9, seed=7)
-  assert {each.rule for each in planted} == {Run(dataclasses.replace(table, pruner=pruner))
-                                             for pruner in ('random', 'lr_rewinding')}
+  planted = Plan(base, ratios=(0.5, 0.98), controls=True).planted()
+  table = dataclasses.replace(BASE, samples_per_class=2, ratio=0.98, seed=7)
+  assert [each.rule for each in planted] == [Run(dataclasses.replace(table, pruner=pruner))
+                                             for pruner in ('lr_rewinding', 'random')]
+
+
+@pytest.mark.parametrize('ratios, expected', [((0.5, 0.9), 0.95), ((0.9, 0.99), 0.99)])
+def test_controls_are_planted_at_a_ratio_where_they_can_fail(ratios, expected):
+  planted = Plan(BASE, ratios=ratios, controls=True).planted()
+  assert {each.rule.settings.ratio for each in planted} == {expected}
 
 
 def test_a_check_that_cannot_be_is_refused_before_there_are_runs():
@@ -61,25 +70,89 @@ def test_a_check_that_cannot_be_is_refused_before_there_are_runs():
 @pytest.mark.parametrize('seeds', [4, None])
 def test_the_levels_of_all_looks_are_the_error_rate(seeds):
   plan = Plan(BASE, seeds=seeds, max_seeds=8, alpha=0.1)
-  assert plan.looks() == ([3, 5, 8] if seeds is None else [4])
-  assert plan.levels() == ([0.1] if seeds else nominal_levels([3, 5, 8], 0.1))
+  assert plan.looks() == ([5, 8] if seeds is None else [4])
+  assert plan.levels() == ([0.1] if seeds else nominal_levels([5, 8], 0.1))
   assert sum(plan.levels()) == pytest.approx(0.1)
+  assert Plan(BASE, seeds=None, max_seeds=4).looks() == [4]
 
 
 def test_controls_say_what_they_must_come_out_as():
   assert Plan(BASE).planted() == []
-  assert [(each.rule.settings.pruner, each.check, each.control) for each in Plan(BASE, controls=True).planted()] == [
-      ('random', 'random_labels', 'insensitive'), ('random', 'random_pixels', 'insensitive'),
-      ('random', 'half_dataset', 'insensitive'), ('random', 'rearrange', 'insensitive'),
-      ('lr_rewinding', 'rearrange', 'sensitive')]
+  uses, same = Plan(BASE, controls=True).planted()
+  assert (uses.rule.settings.pruner, uses.check, uses.control) == ('lr_rewinding', 'rearrange', 'uses it')
+  assert (same.rule.settings.pruner, same.check, same.control) == ('random', 'seeds', 'open')
+  assert not uses.by_construction and not same.by_construction, 'an identity could not fail'
+
+
+@pytest.mark.parametrize('seeds', [5, 2500])
+def test_random_tickets_of_the_control_are_of_seeds_that_nobody_asks_for(seeds):
+  base = dataclasses.replace(BASE, seed=3)
+  _, same = Plan(base, seeds=seeds, controls=True).planted()
+  asked = {same.original(seed) for seed in range(3, 3 + seeds)}
+  assert not asked & {same.checked(seed) for seed in range(3, 3 + seeds)}
+  assert same.checked(3).settings.pruner == 'random'
+
+
+def test_every_rule_is_compared_with_luck_and_luck_with_the_dense_network():
+  base = dataclasses.replace(BASE, samples_per_class=2, allocation='erk')
+  plan = Plan(base, ('snip', 'random'), (0.9, 0.98))
+  lucky = {ratio: Run(dataclasses.replace(BASE, samples_per_class=2, pruner='random', ratio=ratio))
+           for ratio in (0.9, 0.98)}
+  assert [(each.rule.settings.pruner, each.rule.rule.allocation, each.check, each.other) for each in plan.luck()] == [
+      (pruner, 'erk', 'luck', lucky[ratio]) for pruner in ('snip', 'random') for ratio in (0.9, 0.98)]
+  assert [(each.rule, each.other, each.ratio) for each in plan.gaps()] == [
+      (plan.dense(0), lucky[ratio], ratio) for ratio in (0.9, 0.98)]
+
+
+def test_luck_is_not_compared_with_itself():
+  plan = Plan(BASE, ('random', 'snip'), ladder=True)
+  assert [each.rule.settings.pruner for each in plan.luck()] == ['snip']
+  assert [each.names for each in plan.ladders()] == [('luck', 'uniform'), ('original', 'rearrange', 'luck', 'uniform')]
+  assert len(plan.gaps()) == 1
+
+
+def test_a_mask_is_compared_with_luck_at_its_own_ratio(tmp_path):
+  path = tmp_path / 'mask.npz'
+  Mask({'conv1': np.arange(100) < 7}).save(path)
+  question, = Plan(dataclasses.replace(BASE, pruner='given', mask=str(path)), ratios=(0.5, 0.9)).luck()
+  assert question.other == Run(dataclasses.replace(BASE, pruner='random', ratio=0.93))
+  path.write_bytes(b'broken')
+  plan = Plan(dataclasses.replace(BASE, pruner='given', mask=str(path)))
+  assert plan.luck() == plan.gaps() == [], 'its run says what is wrong with it'
+
+
+def test_the_ladder_takes_one_thing_away_at_a_time():
+  plan = Plan(BASE, ('snip',), (0.9,), ladder=True)
+  ladder, = plan.ladders()
+  tickets = [(run.settings.pruner, run.settings.check, run.rule.allocation, run.settings.seed)
+             for run in ladder.runs(4)]
+  assert tickets == [('snip', '', 'global', 4), ('snip', 'rearrange', 'global', 4), ('random', '', 'smart', 4),
+                     ('random', '', 'uniform', 4)]
+  assert [each.check for each in ladder.steps] == ['positions', 'ratios', 'smartness']
+  assert [(each.original(4), each.checked(4)) for each in ladder.steps] == list(itertools.pairwise(ladder.runs(4)))
+  assert Plan(BASE, ('snip',)).ladders() == []
 
 
 def test_runs_come_seed_by_seed():
   plan = Plan(BASE, ('snip', 'random'), (0.9,), ('invert',))
-  runs = [(run.settings.pruner, run.settings.check, run.settings.seed) for run in plan.runs(plan.questions(), (7, 8))]
-  assert runs == [each for seed in (7, 8) for each in (
-      ('snip', '', seed), ('snip', 'invert', seed), ('random', '', seed), ('random', 'invert', seed),
+  runs = [(run.settings.pruner, run.settings.check, run.settings.seed)
+          for run in plan.runs(plan.every_question(), (0, 1))]
+  assert runs == [each for seed in (0, 1) for each in (
+      ('snip', '', seed), ('random', '', seed), ('snip', 'invert', seed), ('random', 'invert', seed),
       ('dense', '', seed))]
+
+
+def test_what_is_known_by_construction_is_run_once():
+  plan = Plan(BASE, ('random',), (0.9,), ('random_labels', 'rearrange'))
+  runs = plan.runs(plan.every_question(), (0, 1, 2))
+  assert [run.settings.seed for run in runs if run.settings.check == 'random_labels'] == [0]
+  assert [run.settings.seed for run in runs if run.settings.check == 'rearrange'] == [0, 1, 2]
+
+
+@pytest.mark.parametrize('margin', ['0.2gap', 0.7])
+def test_the_margin_is_read_as_it_was_given(margin):
+  plan = Plan(BASE, margin=margin)
+  assert str(plan.parsed_margin()) == str(margin) and f'--margin={margin}' in plan.command()
 
 
 def test_the_folder_of_a_report_has_a_name_that_any_file_system_takes():

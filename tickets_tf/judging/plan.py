@@ -1,59 +1,39 @@
-"""What a sanity check asks: rules at ratios, each under checks, and the runs that the answers need."""
+"""What a sanity check asks: rules at ratios, each under checks and against luck, and the runs that the answers need."""
 
 from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
 import hashlib
+import numbers
 import pathlib
 import shlex
 
 from tickets_tf import registry
 from tickets_tf.errors import UsageError
-from tickets_tf.judging.comparison import check_bounds
-from tickets_tf.judging.correction import INSENSITIVE
-from tickets_tf.judging.correction import MINIMUM
-from tickets_tf.judging.correction import SENSITIVE
-from tickets_tf.judging.correction import Decision
+from tickets_tf.judging.bounds import MINIMUM
+from tickets_tf.judging.ladder import Rungs
+from tickets_tf.judging.ladder import rungs
 from tickets_tf.judging.looks import look_sizes
 from tickets_tf.judging.looks import nominal_levels
+from tickets_tf.judging.margin import Margin
+from tickets_tf.judging.question import LUCK
+from tickets_tf.judging.question import SEEDS
+from tickets_tf.judging.question import Question
+from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs.run import Run
 from tickets_tf.runs.run import digest
 from tickets_tf.runs.settings import Settings
 from tickets_tf.runs.settings import TicketSettings
 from tickets_tf.runs.settings import defaults
 
+FIRST_LOOK = 5  # Seeds at the first look of --seeds=auto.
 # What changes how long the runs take, and nothing about the judgements.
 _HOW_FAST = ('minutes', 'parallel')
-# What the planted controls must come out as: a rule that looks at nothing, and one that uses what it sees.
-_CONTROLS: dict[tuple[str, str], Decision] = {
-    ('random', 'random_labels'): INSENSITIVE,
-    ('random', 'random_pixels'): INSENSITIVE,
-    ('random', 'half_dataset'): INSENSITIVE,
-    ('random', 'rearrange'): INSENSITIVE,
-    ('lr_rewinding', 'rearrange'): SENSITIVE,
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Question:
-  """Does this rule, at this ratio, use what this check takes away?
-
-  Attributes:
-    rule: the run of the original ticket with any seed.
-    check: name of the check.
-    control: what a planted control must come out as; None for a question that was asked.
-  """
-  rule: Run
-  check: str
-  control: Decision | None = None
-
-  def original(self, seed: int) -> Run:
-    """Returns the run of the original ticket."""
-    return self.rule.replace(seed=seed)
-
-  def checked(self, seed: int) -> Run:
-    """Returns the run of the checked ticket."""
-    return self.rule.replace(seed=seed, check=self.check)
+# Below this ratio the planted controls could not fail: there luck is as good as anything.
+_CONTROL_RATIO = 0.95
+# Of the ticket's settings, what is no choice of a rule: random tickets and controls have them as the rules asked for.
+_OF_EVERY_RULE = ('samples_per_class', 'rewind_epoch', 'on_collapse')
+_FAR = 1000  # Seeds that are that much higher are those of other tickets.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +47,11 @@ class Plan:
     checks: names of checks; empty: all that the rule allows.
     seeds: number of seeds, or None: as many as are needed to decide, up to `max_seeds`.
     max_seeds: the most seeds if `seeds` is None.
-    margin: differences smaller than this many percent points count as none.
-    alpha: family-wise error rate of the verdicts.
-    controls: whether to judge the planted controls too, at the highest ratio.
+    margin: what a drop has to be worth more or less than: percent points, or a share of the gap between the dense
+      network and luck, such as `0.2gap`.
+    alpha: probability of even one wrong statement in a family.
+    controls: whether to judge the planted controls too.
+    ladder: whether to take the tickets apart: what positions, layer ratios and smartness are worth.
     minutes: budget of the runs; 0 for none.
     parallel: runs to do at a time.
 
@@ -82,9 +64,10 @@ class Plan:
   checks: tuple[str, ...] = ()
   seeds: int | None = 5
   max_seeds: int = 20
-  margin: float = 0.5
+  margin: float | str = 0.5
   alpha: float = 0.05
   controls: bool = False
+  ladder: bool = False
   minutes: float = 0.0
   parallel: int = 1
 
@@ -100,20 +83,25 @@ class Plan:
       raise UsageError(f'--max_seeds={self.max_seeds}: expected at least {MINIMUM}')
     if not _is_whole(self.parallel, 1):
       raise UsageError(f'--parallel={self.parallel}: expected a number of at least 1')
-    try:
-      check_bounds(self.margin, self.alpha)
-    except UsageError as error:
-      raise UsageError(f'--{error}') from None
+    if not isinstance(self.alpha, numbers.Real) or not 0 < self.alpha < 0.5:
+      raise UsageError(f'--alpha={self.alpha}: expected a number above 0 and below 0.5')
+    self.parsed_margin()
 
   def _set_distinct(self, name: str, values: Sequence[object], own: Sequence[object]) -> None:
     if not isinstance(values, (tuple, list)):
       raise UsageError(f'{name} {values!r}: expected a tuple')
-    # Asked twice, a question would count twice in the correction.
+    # Asked twice, a question would count twice in its family.
     object.__setattr__(self, name, tuple(dict.fromkeys(values or own)))
+
+  def parsed_margin(self) -> Margin:
+    """Returns the margin as a value."""
+    return Margin.parse(str(self.margin))
 
   def looks(self) -> list[int]:
     """Returns the numbers of seeds at which verdicts are given, rising."""
-    return [self.seeds] if self.seeds is not None else look_sizes(self.max_seeds)
+    if self.seeds is not None:
+      return [self.seeds]
+    return look_sizes(self.max_seeds, min(FIRST_LOOK, self.max_seeds))
 
   def levels(self) -> list[float]:
     """Returns the error rate to spend at each look."""
@@ -139,11 +127,11 @@ class Plan:
       flags.pop(name, None)
     return 'bin/sanity_check ' + ' '.join(_flag(name, value) for name, value in flags.items())
 
-  def questions(self) -> list[Question]:
-    """Returns what is asked, none twice.
+  def rules(self) -> list[Run]:
+    """Returns the run of each rule at each ratio, none twice.
 
     Raises:
-      UsageError: if a rule or a check cannot be found, they do not go together, or a rule removes nothing.
+      UsageError: if a rule cannot be found, or removes nothing.
     """
     found = []
     for pruner in self.pruners:
@@ -151,19 +139,60 @@ class Plan:
         rule = Run(dataclasses.replace(self.base, pruner=pruner, ratio=ratio))
         if not rule.rule.prunes:
           raise UsageError(f'--pruner={pruner}: it removes nothing that could be judged')
-        found += [Question(rule, check) for check in self.checks or _checks_for(rule)]
+        found.append(rule)
+    return list(dict.fromkeys(found))
+
+  def questions(self) -> list[Question]:
+    """Returns which checks are asked of which rules, none twice.
+
+    Raises:
+      UsageError: if a rule or a check cannot be found, they do not go together, or a rule removes nothing.
+    """
+    found = [Question(rule, check) for rule in self.rules() for check in self.checks or _checks_for(rule)]
     for question in found:
       question.checked(self.base.seed)
     return list(dict.fromkeys(found))
 
+  def luck(self) -> list[Question]:
+    """Returns each rule against luck; none for a rule that is luck itself."""
+    pairs = [(rule, self.luck_of(rule)) for rule in self.rules()]
+    return [Question(rule, LUCK, luck) for rule, luck in pairs if luck and luck != rule]
+
+  def gaps(self) -> list[Question]:
+    """Returns the dense network against luck at each ratio."""
+    every = dict.fromkeys(luck for rule in self.rules() if (luck := self.luck_of(rule)))
+    return [Question(self.dense(self.base.seed), LUCK, luck) for luck in every]
+
+  def ladders(self) -> list[Rungs]:
+    """Returns the ladder of each rule at each ratio, if they are asked for."""
+    pairs = [(rule, self.luck_of(rule)) for rule in self.rules()] if self.ladder else []
+    return [rungs(rule, luck) for rule, luck in pairs if luck]
+
   def planted(self) -> list[Question]:
-    """Returns the planted controls, if they are asked for."""
+    """Returns the planted controls, if they are asked for.
+
+    Magnitude after training, without rewinding, uses its positions; two sets of random tickets of different seeds
+    differ in nothing. They are judged at the highest ratio asked for, and at least at 0.95.
+    """
     if not self.controls:
       return []
-    # The rows of the table themselves, whatever else was asked for.
-    rows = {**defaults(TicketSettings), 'ratio': max(self.ratios), 'samples_per_class': self.base.samples_per_class}
-    return [Question(Run(dataclasses.replace(self.base, **{**rows, 'pruner': pruner})), check, control)
-            for (pruner, check), control in _CONTROLS.items()]
+    ratio = max(_CONTROL_RATIO, *self.ratios)
+    chance = self._table_row('random', ratio)
+    return [Question(self._table_row('lr_rewinding', ratio), 'rearrange', control='uses it'),
+            Question(chance, SEEDS, chance, shift=-(-(self.seeds or self.max_seeds) // _FAR) * _FAR, control='open')]
+
+  def every_question(self) -> list[Question]:
+    """Returns all that is asked, none twice, in order of importance."""
+    steps = [step for each in self.ladders() for step in each.steps]
+    return list(dict.fromkeys([*self.luck(), *self.questions(), *steps, *self.planted(), *self.gaps()]))
+
+  def luck_of(self, rule: Run) -> Run | None:
+    """Returns the run of random tickets with smart ratios at the ratio of a rule.
+
+    None for a mask in a file that only the network can read, such as weights of another program: its ratio is unknown.
+    """
+    ratio = _ratio_of_mask(rule.settings.mask) if rule.rule.given else rule.settings.ratio
+    return None if ratio is None else self._table_row('random', ratio)
 
   def dense(self, seed: int) -> Run:
     """Returns the run of the network that nothing is pruned from."""
@@ -172,13 +201,23 @@ class Plan:
   def runs(self, questions: Iterable[Question], seeds: Iterable[int]) -> list[Run]:
     """Returns the runs that the answers to some questions need, in order of importance.
 
-    Seed by seed: whenever the work is stopped, most questions have their first seeds. The dense run comes last of its
-    seed, unless a rule needs it: what cannot be done with a mask or a score's options then ends the first run, soon.
+    Seed by seed: whenever the work is stopped, most questions have their first seeds. Questions whose answer is known
+    by construction are run with the first seed of the plan alone.
+
+    Args:
+      questions: in order of importance. If the first is one of the rules', what cannot be done with its mask or its
+        score's options ends the first run, soon.
+      seeds: the seeds.
     """
-    asked = list(dict.fromkeys(questions))
-    return [run for seed in seeds
-            for run in (*(run for question in asked for run in (question.original(seed), question.checked(seed))),
-                        self.dense(seed))]
+    asked = {question: question.by_construction for question in questions}
+    return list(dict.fromkeys(run for seed in seeds for question, known in asked.items()
+                              if not known or seed == self.base.seed
+                              for run in (question.original(seed), question.checked(seed))))
+
+  def _table_row(self, pruner: str, ratio: float) -> Run:
+    """Returns the run of a row of the table itself, whatever choices were asked for."""
+    row = {**defaults(TicketSettings), **{name: getattr(self.base, name) for name in _OF_EVERY_RULE}}
+    return Run(dataclasses.replace(self.base, **{**row, 'pruner': pruner, 'ratio': ratio}))
 
 
 def _is_whole(value: object, least: int) -> bool:
@@ -193,6 +232,14 @@ def _checks_for(rule: Run) -> list[str]:
     if check.always and not (rule.rule.given and (check.seam == 'data' or check.of_scores)):
       names.setdefault(id(check), name)
   return list(names.values())
+
+
+def _ratio_of_mask(path: str) -> float | None:
+  try:
+    mask = load_mask(pathlib.Path(path).expanduser())
+  except UsageError:
+    return None
+  return min(round(1 - mask.density, 4), 0.9999)
 
 
 def _flag(name: str, value: object) -> str:

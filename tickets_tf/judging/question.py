@@ -79,8 +79,8 @@ class Question:
   @property
   def ratio(self) -> float:
     """The pruning ratio; of the dense network that of what it is compared with. 0 for a mask from a file."""
-    prunes = self.rule.rule.prunes or self.other is None
-    return self.rule.settings.ratio if prunes or self.other is None else self.other.settings.ratio
+    named = self.rule if self.rule.rule.prunes or self.other is None else self.other
+    return named.settings.ratio
 
   @property
   def by_construction(self) -> bool:
