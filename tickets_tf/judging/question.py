@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Compared:
+class Compared:
   """What a comparison with a ticket of another run asks, and what the drop is then the worth of."""
   question: str
   subject: str
@@ -25,11 +25,11 @@ SMARTNESS = 'smartness'
 SEEDS = 'seeds'
 # By the name that takes the place of a check's.
 _COMPARED = {
-    LUCK: _Compared('does it beat random tickets with smart ratios?', 'what it has beyond luck'),
-    POSITIONS: _Compared('what are the positions that it chose worth, beyond its layer ratios?', 'its positions'),
-    RATIOS: _Compared('what are its layer ratios worth, beyond smart ratios?', 'its layer ratios'),
-    SMARTNESS: _Compared('what are smart layer ratios worth, beyond uniform ones?', 'smart layer ratios'),
-    SEEDS: _Compared('do two sets of random tickets of different seeds differ?', 'nothing'),
+    LUCK: Compared('does it beat random tickets with smart ratios?', 'what it has beyond luck'),
+    POSITIONS: Compared('what are the positions that it chose worth, beyond its layer ratios?', 'its positions'),
+    RATIOS: Compared('what are its layer ratios worth, beyond smart ratios?', 'its layer ratios'),
+    SMARTNESS: Compared('what are smart layer ratios worth, beyond uniform ones?', 'smart layer ratios'),
+    SEEDS: Compared('do two sets of random tickets of different seeds differ?', 'nothing'),
 }
 
 
@@ -96,7 +96,12 @@ class Question:
 
   @property
   def _described(self) -> Any:
-    return registry.CHECKS.get(self.check) if self.other is None else _COMPARED[self.check]
+    return registry.CHECKS.get(self.check) if self.other is None else described(self.check)
+
+
+def described(name: str) -> Compared:
+  """Returns what a comparison with another run asks, by the name that takes the place of a check's."""
+  return _COMPARED[name]
 
 
 def _looks_at_data(run: Run) -> bool:
