@@ -56,7 +56,7 @@ def conclude(plan: Plan, families: Families, done: Done, looks: Looks | None, st
       failures=tuple(_failures(done.failures)),
       exploratory=(),
       pooled=families.asked.pooled,
-      controls=_controls(families.controls) if plan.controls else None,
+      controls=controls(families.controls.in_order(), len(families.controls.questions)) if plan.controls else None,
       dense=sample([evidence.accuracy(record, 0.0) for record in dense]) if dense else None,
       luck=families.luck.in_order(),
       gaps=families.gaps.in_order(),
@@ -103,13 +103,17 @@ def _ladders(plan: Plan, steps: Family, done: Done) -> list[Ladder]:
   return found
 
 
-def _controls(family: Family) -> Controls:
-  """Returns whether the planted controls came out as they must."""
-  judged = family.in_order()
+def controls(judged: Sequence[Judgement], planted: int) -> Controls:
+  """Returns whether the planted controls came out as they must.
+
+  Args:
+    judged: what was said of those that have evidence.
+    planted: number of all controls.
+  """
   wrong = any(is_wrong(each) for each in judged)
   right = all(each.control == OPEN or each.control in each.statements for each in judged)
-  passed = False if wrong else True if right and len(judged) == len(family.questions) else None
-  return Controls(passed, tuple(_finding(each) for each in judged), judged)
+  passed = False if wrong else True if right and len(judged) == planted else None
+  return Controls(passed, tuple(map(_finding, judged)), tuple(judged))
 
 
 def is_wrong(control: Judgement) -> bool:

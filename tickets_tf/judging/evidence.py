@@ -33,6 +33,7 @@ class Evidence:
     identical: whether nothing was compared: both sides are the same by construction, and their records agree.
     proofs: for each checked ticket that was trained, the proof that its check acted.
     control: the statement that a planted control must have; None for what was asked.
+    missing: number of seeds of which nothing is known, since a run of them failed and no record tells which.
   """
   rule: str
   allocation: str
@@ -48,13 +49,14 @@ class Evidence:
   identical: bool
   proofs: tuple[dict[str, Any], ...]
   control: Statement | None = None
+  missing: int = 0
 
   @property
   def title(self) -> str:
     """The rule with its allocation: what the families of statements are told apart by."""
     return f'{self.rule} ({self.allocation})' if self.allocation else self.rule
 
-  def collapsed(self, side: int, resolution: float, guessing: float) -> tuple[bool, ...]:
+  def collapsed(self, side: int, resolution: float, guessing: float | None) -> tuple[bool, ...]:
     """Returns for each seed whether a ticket collapsed: its run failed, it is cut, or it does no better than guessing.
 
     Better than guessing means by more than three standard deviations of the accuracy of guesses.
@@ -62,9 +64,9 @@ class Evidence:
     Args:
       side: 0 for the originals, 1 for the checked tickets.
       resolution: smallest step between two accuracies, 100 / test images; 0 takes accuracies as exact.
-      guessing: accuracy of guessing in percent.
+      guessing: accuracy of guessing in percent; None: unknown, so that no accuracy is told from it.
     """
-    highest = guessing + 3 * math.sqrt(guessing * (100 - guessing) * resolution / 100)
+    highest = -math.inf if guessing is None else guessing + 3 * math.sqrt(guessing * (100 - guessing) * resolution / 100)
     cut = self.cut or ((False, False),) * len(self.seeds)
     accuracies = (self.original, self.checked)[side]
     return tuple(failed[side] or none[side] or accuracy <= highest

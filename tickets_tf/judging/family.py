@@ -91,7 +91,7 @@ class Family:
     if judgement is None:
       # Without evidence after a look, all its runs have failed or the budget is spent: nobody asks again.
       return not self._looked
-    cut = judgement.cut is not None and all(judgement.cut)
+    cut = judgement.cut is not None and all(map(any, judgement.cut))
     # If all pairs are cut, more seeds will not help.
     return judgement.statements == (OPEN,) and not judgement.unaffected and not cut
 

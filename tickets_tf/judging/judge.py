@@ -34,13 +34,13 @@ class Scale:
     margin: what a drop has to be worth more or less than.
     gaps: by pruning ratio, the gap between the dense network and luck, as far as it is known.
     resolution: smallest step between two accuracies in percent points; 0 takes accuracies as exact.
-    guessing: accuracy of guessing in percent.
+    guessing: accuracy of guessing in percent; None: unknown.
     alpha: probability of even one wrong statement in a family.
   """
   margin: Margin
   gaps: Mapping[float, Gap]
   resolution: float
-  guessing: float
+  guessing: float | None
   alpha: float
 
   def margin_at(self, ratio: float) -> float | None:
@@ -84,7 +84,8 @@ def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale) -> Judgement
   differences = [one - other for one, other in zip(each.original, each.checked, strict=True)]
   margin = scale.margin_at(each.ratio)
   collapsed = [each.collapsed(side, scale.resolution, scale.guessing) for side in (0, 1)]
-  can_fail = scale.shows(each.ratio) and not any(collapsed[0]) and not any(map(any, each.failed))
+  whole = not each.missing and not any(map(any, each.failed)) and not any(collapsed[0])
+  can_fail = whole and scale.shows(each.ratio)
   interval = Intervals(bounds.rule_family, bounds.whole_call) if bounds else Intervals(None, None)
   found, everywhere = (statements.statements(interval_, margin, can_fail)
                        for interval_ in (interval.rule_family, interval.whole_call))
@@ -101,8 +102,9 @@ def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale) -> Judgement
       seeds=each.seeds,
       original=sample(each.original),
       checked=sample(each.checked),
-      failed=(sum(one for one, _ in each.failed), sum(other for _, other in each.failed)),
-      cut=None if each.cut is None else tuple(one or other for one, other in each.cut),
+      failed=each.failed,
+      missing=each.missing,
+      cut=each.cut,
       collapses=collapses.compare(*collapsed),
       unaffected=each.identical,
       can_fail=can_fail,

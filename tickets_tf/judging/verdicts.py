@@ -80,8 +80,9 @@ class Judgement:
     seeds: the seeds of the pairs, in the order of all that follows.
     original: the original tickets; a run that failed counts at guessing.
     checked: the checked tickets, likewise.
-    failed: number of (original, checked) runs that failed.
-    cut: for each pair, whether no path leads through the original or the checked ticket; None: unknown.
+    failed: for each pair, whether the run of the (original, checked) ticket failed.
+    missing: number of seeds of which nothing is known, since a run failed and an older file does not tell which.
+    cut: for each pair, whether no path leads through the (original, checked) ticket; None: unknown.
     collapses: how often either side collapsed.
     unaffected: whether both sides are the same to the bit by construction, so that nothing was compared.
     can_fail: whether the comparison could have come out as a loss above the margin; if not, no statement says that it
@@ -106,8 +107,9 @@ class Judgement:
   seeds: tuple[int, ...]
   original: Sample
   checked: Sample
-  failed: tuple[int, int]
-  cut: tuple[bool, ...] | None
+  failed: tuple[tuple[bool, bool], ...]
+  missing: int
+  cut: tuple[tuple[bool, bool], ...] | None
   collapses: Collapses
   unaffected: bool
   can_fail: bool
