@@ -87,8 +87,8 @@ def evidence(question: Question, seeds: Iterable[int], records: Mapping[Run, Rec
     failures: the runs that failed.
   """
   failed = set(failures)
-  pairs = {seed: pair for seed in seeds if all(run in records or run in failed for run in (
-      pair := (question.original(seed), question.checked(seed))))}
+  asked = {seed: (question.original(seed), question.checked(seed)) for seed in seeds}
+  pairs = {seed: pair for seed, pair in asked.items() if all(run in records or run in failed for run in pair)}
   found = [tuple(records.get(run) for run in pair) for pair in pairs.values()]
   originals, checked = ([pair[side] for pair in found] for side in (0, 1))
   first = next((record for record in originals if record), None)
