@@ -10,6 +10,7 @@ from tickets_tf.judging.family import Families
 from tickets_tf.judging.plan import Plan
 from tickets_tf.judging.verdicts import Looks
 from tickets_tf.judging.verdicts import Verdicts
+from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
 
 
@@ -29,6 +30,7 @@ def sanity_check(plan: Plan, say: Callable[[str], None] = print, progress: bool 
   """
   families = Families.of(plan)
   end = time.monotonic() + 60 * plan.minutes
+  made: dict[Run, Record] = {}
   failures: dict[Run, str] = {}
   sizes, levels = plan.looks(), plan.levels()
   for looks, (size, level) in enumerate(zip(sizes, levels, strict=True), start=1):
@@ -36,10 +38,10 @@ def sanity_check(plan: Plan, say: Callable[[str], None] = print, progress: bool 
     minutes = max((end - time.monotonic()) / 60, 0.01) if plan.minutes else 0.0
     wanted = plan.runs([*families.open(), *plan.gaps()], seeds)
     outcome = sweep.run_all([run.settings for run in wanted], plan.parallel, minutes, say, progress)
+    made |= outcome.records
     # What failed at an earlier look may have been done since.
-    failures = {run: problem for run, problem in {**failures, **outcome.failures}.items()
-                if run not in outcome.records}
-    done = Done(seeds, outcome.records, failures)
+    failures = {run: problem for run, problem in {**failures, **outcome.failures}.items() if run not in made}
+    done = Done(seeds, made, failures)
     families.look(done, plan.parsed_margin(), level)
     if outcome.stopped or not families.open():
       break

@@ -61,7 +61,7 @@ def run_all(runs: Iterable[Settings], parallel: int = 1, minutes: float = 0.0, s
   Raises:
     UsageError: for settings that cannot be used, before anything is done.
   """
-  order = _with_needed(runs)
+  order = with_needed(runs)
   deadline = time.monotonic() + 60 * minutes if minutes else None
   done = {run: records.read(run.folder.path) for run in order if run.folder.is_done()}
   say(f'{len(order)} runs, {len(done)} of them done already')
@@ -90,7 +90,7 @@ def run_all(runs: Iterable[Settings], parallel: int = 1, minutes: float = 0.0, s
   return Outcome(done, failures, stopped)
 
 
-def _with_needed(runs: Iterable[Settings]) -> list[Run]:
+def with_needed(runs: Iterable[Settings]) -> list[Run]:
   """Returns the runs and, each before the first that needs it, those that they need; none twice."""
   order: dict[Run, None] = {}
 

@@ -85,7 +85,9 @@ class Plan:
       raise UsageError(f'--parallel={self.parallel}: expected a number of at least 1')
     if not isinstance(self.alpha, numbers.Real) or not 0 < self.alpha < 0.5:
       raise UsageError(f'--alpha={self.alpha}: expected a number above 0 and below 0.5')
-    self.parsed_margin()
+    margin = self.parsed_margin()
+    # One margin is one command, whether it was given as text or as a number.
+    object.__setattr__(self, 'margin', str(margin) if margin.of_gap else margin.amount)
 
   def _set_distinct(self, name: str, values: Sequence[object], own: Sequence[object]) -> None:
     if not isinstance(values, (tuple, list)):
