@@ -66,18 +66,40 @@ def judge(evidence: Sequence[Evidence], scale: Scale) -> tuple[tuple[Judgement, 
   Returns:
     (one judgement for each, in their order; what all of them share, or None if nothing could be compared).
   """
-  compared = [each for each in evidence if not each.identical]
-  bounds, pooled = simultaneous(_groups(compared), scale.resolution, scale.alpha) if compared else ({}, None)
-  return tuple(_judgement(each, bounds.get((each.title, each.ratio, each.check)), scale) for each in evidence), pooled
+  members = _sharing([each for each in evidence if not each.identical])
+  bounds, pooled = simultaneous(_groups(members), scale.resolution, scale.alpha) if members else ({}, None)
+  found = {id(each): bounds[each.title, float(place), each.check] for place, group in enumerate(members)
+           for each in group}
+  return tuple(_judgement(each, found.get(id(each)), scale) for each in evidence), pooled
 
 
-def _groups(evidence: Iterable[Evidence]) -> list[Group]:
-  """Returns the accuracies by rule and ratio; the longest originals count, as checks stop at different looks."""
-  found: dict[tuple[str, float], list[Evidence]] = {}
+def _sharing(evidence: Iterable[Evidence]) -> list[list[Evidence]]:
+  """Returns the comparisons that share their originals; each step of a ladder has originals of its own."""
+  found: list[list[Evidence]] = []
   for each in evidence:
-    found.setdefault((each.title, each.ratio), []).append(each)
-  return [Group(rule, ratio, max((each.original for each in members), key=len),
-                {each.check: each.checked for each in members}) for (rule, ratio), members in found.items()]
+    for group in found:
+      if (group[0].title, group[0].ratio) == (each.title, each.ratio) and _same_originals(group[0], each):
+        group.append(each)
+        break
+    else:
+      found.append([each])
+  return found
+
+
+def _same_originals(one: Evidence, other: Evidence) -> bool:
+  # One may have more seeds, as checks stop at different looks.
+  accuracies = dict(zip(one.seeds, one.original, strict=True))
+  return all(accuracies.get(seed, accuracy) == accuracy for seed, accuracy in zip(
+      other.seeds, other.original, strict=True))
+
+
+def _groups(members: Sequence[Sequence[Evidence]]) -> list[Group]:
+  """Returns the accuracies of comparisons that share their originals, of which the longest count.
+
+  A group's place stands for its ratio: there can be several at one ratio.
+  """
+  return [Group(group[0].title, float(place), max((each.original for each in group), key=len),
+                {each.check: each.checked for each in group}) for place, group in enumerate(members)]
 
 
 def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale) -> Judgement:
