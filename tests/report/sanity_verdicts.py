@@ -1,67 +1,86 @@
-"""Verdicts as bin/sanity_check makes them, of made-up accuracies."""
+"""Verdicts as bin/sanity_check makes them, of made-up accuracies that the real procedure has judged."""
 
 import dataclasses
 
 import numpy as np
 
 import tickets_tf
-from tickets_tf.judging.comparison import compare
-from tickets_tf.judging.correction import judge
-from tickets_tf.judging.forecast import seeds_to_decide
+from tickets_tf.judging import verdicts as verdicts_file
+from tickets_tf.judging.evidence import Evidence
+from tickets_tf.judging.judge import Gap
+from tickets_tf.judging.judge import Scale
+from tickets_tf.judging.judge import judge
+from tickets_tf.judging.margin import Margin
 from tickets_tf.judging.verdicts import Controls
-from tickets_tf.judging.verdicts import Difference
-from tickets_tf.judging.verdicts import Judgement
 from tickets_tf.judging.verdicts import KeepRatios
+from tickets_tf.judging.verdicts import Ladder
 from tickets_tf.judging.verdicts import Looks
 from tickets_tf.judging.verdicts import Sample
 from tickets_tf.judging.verdicts import Verdicts
 
 CHECKS = {
-    'random_labels': 'does the rule use the labels?',
-    'random_pixels': 'does it use the images?',
-    'half_dataset': 'does it need all the data?',
-    'rearrange': 'does the architecture it finds matter, beyond the layer ratios?',
-    'shuffle_weights': 'do the weights\' positions matter?',
-    'reinitialise': 'do the weights matter?',
-    'invert': 'does the score matter?',
+    'random_labels': 'what are the labels worth to it?',
+    'random_pixels': 'what are the images worth to it?',
+    'half_dataset': 'what is the other half of the data worth to it?',
+    'rearrange': 'what are the positions that it chose worth, beyond its layer ratios?',
+    'shuffle_weights': 'what is each weight\'s place worth?',
+    'reinitialise': 'what are the weights worth?',
+    'invert': 'what is the order of its scores worth?',
 }
 RULES = {'random': 'smart', 'lottery': 'global_convolutions', 'snip': 'global', 'grasp': 'global',
          'lr_rewinding': 'global_convolutions', 'hybrid': 'smart', 'magnitude': 'global'}
 LAYERS = ['conv1', *(f'stage{stage}_block{block}_{part}' for stage in (1, 2, 3) for block in (1, 2, 3)
                      for part in ('conv1', 'conv2', 'shortcut') if part != 'shortcut' or block == 1 < stage),
           'classifier']
-_WORDS = {'insensitive': 'keeps its accuracy under {check}: it does not use what that takes away',
-          'sensitive': 'loses accuracy under {check}: it uses what that takes away',
-          'undecided': 'may or may not lose accuracy under {check}'}
+RESOLUTION, GUESSING, DENSE = 0.01, 10.0, 94.5
+STEPS = {'positions': 'its positions', 'ratios': 'its layer ratios', 'smartness': 'smart layer ratios'}
+
+
+def evidence(rule='snip', ratio=0.9, check='rearrange', original=(90.0, 90.5, 91.0), checked=(90.1, 90.2, 91.1), **more):
+  """Returns `Evidence` of accuracies; `more` replaces what else it holds."""
+  seeds = tuple(range(len(original)))
+  return Evidence(**{
+      'rule': rule, 'allocation': RULES.get(rule, 'global'), 'ratio': ratio, 'check': check,
+      'question': CHECKS.get(check, 'does it matter?'), 'subject': f'what {check} takes away', 'seeds': seeds,
+      'original': _rounded(original), 'checked': _rounded(checked), 'failed': ((False, False),) * len(seeds),
+      'cut': ((False, False),) * len(seeds), 'identical': False,
+      'proofs': tuple({'labels_agreeing': 0.1 + seed / 1000, 'expected': 0.1} for seed in seeds), **more})
+
+
+def judged(found, margin=0.5, low=8.0):
+  """Returns the judgements of evidence, each with a sentence; `low`: the gap between dense and luck, at its low end."""
+  scale = Scale(Margin(margin), {each.ratio: Gap(10.0, low) for each in found}, RESOLUTION, GUESSING, 0.05)
+  return [each if each.sentence else dataclasses.replace(each, sentence=_sentence(each))
+          for each in judge(found, scale)[0]]
 
 
 def verdicts(rules=tuple(RULES), ratios=(0.9, 0.95, 0.98), checks=tuple(CHECKS), seeds=5, margin=0.5, spread=0.12,
-             **more):
+             ladders=False, low=8.0, **more):
   """Returns `Verdicts` of every rule, ratio and check; `more` replaces what is at the top."""
   rng = np.random.default_rng(20)
-  made, comparisons = [], []
-  for rule in rules:
-    for ratio in ratios:
-      original = 94 - 40 * (ratio - 0.9) + rng.normal(0, spread, seeds)
-      for check in checks:
-        checked = original - _drop(rule, check, ratio) * (1 + 20 * (ratio - 0.9)) + rng.normal(0, spread, seeds)
-        cut = [check == 'invert' and ratio == 0.98 and seed % 2 == 0 for seed in range(seeds)]
-        checked[cut] = 10
-        each = [tuple(np.round(values, 2).tolist()) for values in (original, checked)]
-        proofs = tuple({'labels_agreeing': round(rng.uniform(0.08, 0.12), 3), 'expected': 0.1} for _ in range(seeds))
-        comparisons.append(compare(*each, margin=margin, resolution=0.01))
-        made.append((rule, ratio, check, each, tuple(cut), proofs))
-  judgements = tuple(_judgement(*values, comparison, verdict)
-                     for values, comparison, verdict in zip(made, comparisons, judge(comparisons), strict=True))
-  of_dense = tuple((94.5 + rng.normal(0, 0.2, seeds)).round(2).tolist())
+  luck = {ratio: 84 - 40 * (ratio - 0.9) + rng.normal(0, spread, seeds) for ratio in ratios}
+  of_dense = DENSE + rng.normal(0, spread, seeds)
+  found = [each for rule in rules for ratio in ratios for each in _of_rule(rule, ratio, checks, luck[ratio], spread, rng)]
+  gaps = [evidence('dense', ratio, 'luck', of_dense, luck[ratio], allocation='', subject='what it has beyond luck')
+          for ratio in ratios]
+  steps = [each for rule in rules * ladders for ratio in ratios
+           for each in _steps(rule, ratio, luck[ratio], spread, rng)]
+  made = iter(judged([*found, *gaps, *steps], margin, low))
+  asked = [next(made) for _ in found]
   return Verdicts(**{
-      'command': f'bin/sanity_check --pruner={",".join(rules)} --ratio=0.9 --seeds={seeds}', 'commit': '0123abc',
+      'command': f'bin/sanity_check --pruners={",".join(rules)} --ratios=0.9 --seeds={seeds}', 'commit': '0123abc',
       'environment': {'python': '3.11.2', 'packages': {'numpy': '2.4.6'}},
       'settings': dataclasses.asdict(tickets_tf.Settings(dataset='cifar10', model='resnet20', data_dir='data')),
-      'margin': margin, 'alpha': 0.05, 'resolution': 0.01, 'seeds': tuple(range(seeds)), 'looks': None,
-      'stopped': None, 'failures': (),
-      'controls': Controls(True, ('random (smart) is insensitive to random_labels, as it must be',), ()),
-      'dense': _sample(of_dense), 'judgements': judgements,
+      'margin': str(margin), 'alpha': 0.05, 'accuracy': 'settled_accuracy', 'resolution': RESOLUTION, 'guessing': GUESSING,
+      'seeds': tuple(range(seeds)), 'looks': None, 'stopped': None, 'failures': (), 'exploratory': (),
+      'pooled': verdicts_file.Pooled(12.0, 0.1, 30),
+      'controls': Controls(True, ('random (smart), rearrange: open, must be open',), ()),
+      'dense': sample(of_dense),
+      'luck': tuple(each for each in asked if each.check == 'luck'),
+      'gaps': tuple(next(made) for _ in gaps),
+      'judgements': tuple(each for each in asked if each.check != 'luck'),
+      'ladders': tuple(_ladder(rule, ratio, [next(made) for _ in STEPS]) for rule in rules * ladders
+                       for ratio in ratios),
       'keep_ratios': tuple(KeepRatios(rule, RULES.get(rule, 'global'), ratio, tuple(LAYERS), _profile(ratio, rule))
                            for rule in rules for ratio in ratios), **more})
 
@@ -69,7 +88,8 @@ def verdicts(rules=tuple(RULES), ratios=(0.9, 0.95, 0.98), checks=tuple(CHECKS),
 def minimal(**more):
   """Returns the verdict of one check on one seed, and nothing that can be left out."""
   return verdicts(('snip',), (0.95,), ('random_labels',), seeds=1, **{
-      'commit': None, 'controls': None, 'dense': None, 'keep_ratios': (), 'resolution': 0.0, **more})
+      'commit': None, 'controls': None, 'dense': None, 'keep_ratios': (), 'resolution': None, 'luck': (), 'gaps': (),
+      'pooled': None, **more})
 
 
 def undecided():
@@ -79,9 +99,10 @@ def undecided():
 
 
 def failed():
-  """Returns verdicts whose planted controls came out wrong."""
-  finding = 'random (smart) came out sensitive to rearrange at ratio 0.98'
-  return verdicts(('random', 'lottery'), (0.98,), controls=Controls(False, (finding,), (3, 10)))
+  """Returns verdicts whose planted controls came out wrong, with ladders."""
+  finding = 'random (smart) came out as using its positions (rearrange) at ratio 0.98'
+  control = judged([evidence('random', 0.98, 'seeds', (80.0, 80.2, 80.1), (70.0, 70.2, 70.1), control='open')])
+  return verdicts(('random', 'lottery'), (0.98,), ladders=True, controls=Controls(False, (finding,), tuple(control)))
 
 
 def with_judgement(made, number, **changes):
@@ -102,28 +123,49 @@ def with_profile(made, number, **changes):
   return dataclasses.replace(made, keep_ratios=(*made.keep_ratios[:number], profile, *made.keep_ratios[number + 1:]))
 
 
+def sample(accuracies):
+  """Returns a `Sample` of accuracies in percent."""
+  values = np.array(_rounded(accuracies))
+  return Sample(tuple(values.tolist()), float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None)
+
+
+def _of_rule(rule, ratio, checks, luck, spread, rng):
+  """Yields the evidence on a rule at one ratio: against every check, and against luck."""
+  seeds = len(luck)
+  original = 94 - 40 * (ratio - 0.9) + rng.normal(0, spread, seeds)
+  for check in checks:
+    checked = original - _drop(rule, check, ratio) * (1 + 20 * (ratio - 0.9)) + rng.normal(0, spread, seeds)
+    identical = rule == 'random' and check in ('random_labels', 'random_pixels', 'half_dataset')
+    cut = tuple((False, check == 'invert' and ratio == 0.98 and seed % 2 == 0) for seed in range(seeds))
+    checked[[other for _, other in cut]] = GUESSING
+    yield evidence(rule, ratio, check, original, original if identical else checked, identical=identical, cut=cut)
+  yield evidence(rule, ratio, 'luck', original, luck, subject='what it has beyond luck')
+
+
+def _steps(rule, ratio, luck, spread, rng):
+  """Yields the evidence on each step of a rule's ladder."""
+  levels = [luck + 6, luck + 2, luck, luck - 3]
+  for check, before, after in zip(STEPS, levels, levels[1:], strict=False):
+    yield evidence(rule, ratio, check, before, after + rng.normal(0, spread, len(luck)), subject=STEPS[check])
+
+
+def _ladder(rule, ratio, steps):
+  return Ladder(rule, RULES.get(rule, 'global'), ratio, ('original', 'rearrange', 'luck', 'uniform'),
+                (*(step.original for step in steps), steps[-1].checked), tuple(steps), 'erk', {'erk': 0.02, 'smart': 0.05})
+
+
 def _drop(rule, check, ratio):
   uses = rule in ('lottery', 'lr_rewinding', 'hybrid')
   return {'rearrange': 4 * uses, 'shuffle_weights': 3 * uses, 'reinitialise': 2.5 * uses,
           'invert': 6 * (rule != 'random'), 'half_dataset': 0.7 * uses}.get(check, 0.9 * uses * (ratio > 0.95))
 
 
-def _judgement(rule, ratio, check, each, cut, proofs, comparison, verdict):
-  return Judgement(
-      rule=rule, allocation=RULES.get(rule, 'global'), ratio=ratio, check=check,
-      question=CHECKS.get(check, 'does it matter?'), verdict=verdict.outcome,
-      passes={'sensitive': True, 'insensitive': False}.get(verdict.outcome),
-      sentence=f'{rule} {_WORDS[verdict.outcome].format(check=check)}', seeds=tuple(range(comparison.n)),
-      original=_sample(each[0]), checked=_sample(each[1]),
-      difference=Difference(comparison.drop, comparison.deviation, comparison.interval),
-      p_equivalent=verdict.p_equivalent, p_drop=verdict.p_drop,
-      forecast=seeds_to_decide(comparison, verdict.level) if verdict.outcome == 'undecided' else None,
-      proofs=proofs, collapsed=cut)
+def _sentence(judgement):
+  return f'{judgement.subject} to {judgement.rule}: {", ".join(judgement.statements)}'
 
 
-def _sample(accuracies):
-  values = np.array(accuracies)
-  return Sample(accuracies, float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None)
+def _rounded(values):
+  return tuple(float(value) for value in np.round(values, 2))
 
 
 def _profile(ratio, rule):

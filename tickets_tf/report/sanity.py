@@ -1,9 +1,9 @@
-"""Verdicts of sanity checks for people: the terminal's table, report.md, and all files of a report."""
+"""Verdicts of sanity checks for people: report.md, and all files of a report."""
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
-import itertools
 import pathlib
 import re
 from typing import Any
@@ -12,8 +12,12 @@ from tickets_tf import files
 from tickets_tf.judging import verdicts as verdicts_file
 from tickets_tf.judging.verdicts import Judgement
 from tickets_tf.judging.verdicts import KeepRatios
+from tickets_tf.judging.verdicts import Ladder
 from tickets_tf.judging.verdicts import Verdicts
 from tickets_tf.judging.verdicts import finite
+from tickets_tf.report import findings
+from tickets_tf.report import method
+from tickets_tf.report import terminal
 from tickets_tf.report import wording
 
 # An underscore inside a word is only that.
@@ -40,55 +44,25 @@ def write_sanity(verdicts: Verdicts, folder: str | pathlib.Path) -> None:
   files.write_text(folder / 'report.html', page.html(verdicts))
 
 
-def sanity_table(verdicts: Verdicts) -> str:
-  """Returns verdicts as text for the terminal: a table for each rule and ratio, each judgement with its sentence.
-
-  Args:
-    verdicts: what to show.
-
-  Returns:
-    Lines of text. Controls that failed are said first and last.
-  """
-  verdicts = finite(verdicts)
-  header = ('check', 'seeds', 'original, %', 'checked, %', f'difference, points [{wording.INTERVAL}]',
-            'verdict')
-  sections = [(f'{rule.name}, ratio {ratio:g}', [(_cells(each.judgement), each) for each in numbered])
-              for rule in wording.by_rule(verdicts) for ratio, numbered in rule.ratios.items()]
-  rows = [header, *(cells for _, judged in sections for cells, _ in judged)]
-  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-  lines = [*_controls(verdicts), '']
-  for name, judged in sections:
-    lines += [wording.one_line(name), _row(header, widths)]
-    for cells, numbered in judged:
-      lines += [_row(cells, widths), f'      {wording.one_line(_in_words(numbered, verdicts))}']
-    lines.append('')
-  lines += [wording.dense(verdicts), wording.tally(verdicts)]
-  if verdicts.stopped:
-    lines.append(wording.one_line(f'Incomplete: {verdicts.stopped}'))
-  lines += [wording.one_line(f'Failed: {failure}') for failure in verdicts.failures]
-  if wording.controls_failed(verdicts):
-    lines.append(wording.controls(verdicts))
-  return '\n'.join(line for line, _ in itertools.groupby(lines)).strip('\n')
-
-
 def markdown(verdicts: Verdicts) -> str:
-  """Returns report.md: the verdicts, the statistics behind them, keep ratios, and what reproduces them.
+  """Returns report.md: luck, what tickets are made of, what rules use, the statistics, and what reproduces it.
 
   Args:
     verdicts: what to show.
 
   Returns:
-    GitHub-flavoured Markdown.
+    Markdown text.
   """
   verdicts = finite(verdicts)
   rules = wording.by_rule(verdicts)
-  blocks = [f'# {_escaped(wording.title(verdicts))}', *_headlines(verdicts), '## Overview', _overview(rules, verdicts),
-            _bullets(f'{check}: {question}' for check, question in wording.checks(verdicts).items()),
-            '## What the verdicts rest on', *map(_escaped, wording.statistics(verdicts))]
+  blocks = [f'# {_escaped(findings.title(verdicts))}', *_warnings(verdicts), _escaped(findings.dense(verdicts)),
+            *_luck(verdicts), *_ladders(verdicts.ladders, verdicts), *_uses(rules, verdicts), *_collapses(verdicts),
+            '## What the statements rest on', *map(_escaped, method.paragraphs(verdicts))]
   for rule in rules:
     blocks.append(f'## {_escaped(rule.name)}')
     for ratio, numbered in rule.ratios.items():
-      blocks += [f'### {_escaped(rule.name)} at ratio {ratio:g}', _judgements(numbered, verdicts)]
+      blocks += [f'### {_escaped(rule.name)} at ratio {ratio:g}',
+                 _judgements([(each.judgement.check, each.judgement) for each in numbered], verdicts)]
     if rule.profiles:
       blocks += [f'### Keep ratio of each layer, {_escaped(rule.name)}', 'Means over the seeds.',
                  _keep_ratios(rule.profiles)]
@@ -99,64 +73,80 @@ def markdown(verdicts: Verdicts) -> str:
   return '\n\n'.join(block for block in blocks if block) + '\n'
 
 
-def _controls(verdicts: Verdicts) -> list[str]:
-  failed = wording.controls_failed(verdicts)
-  line = '!' * 80
-  findings = verdicts.controls.findings if verdicts.controls else ()
-  return [*([line] if failed else ()), wording.controls(verdicts),
-          *(f'  {wording.one_line(finding)}' for finding in findings), *([line] if failed else ())]
-
-
-def _cells(judgement: Judgement) -> tuple[str, ...]:
-  return (wording.one_line(judgement.check), str(len(judgement.seeds)),
-          wording.mean_and_deviation(judgement.original), wording.mean_and_deviation(judgement.checked),
-          wording.difference(judgement.difference), wording.RESULTS[judgement.verdict])
-
-
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-  return '  ' + '  '.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-
-
-def _in_words(numbered: wording.Numbered, verdicts: Verdicts) -> str:
-  return '; '.join([numbered.judgement.sentence, *wording.remarks(numbered, verdicts.margin)])
-
-
-def _headlines(verdicts: Verdicts) -> Iterator[str]:
-  findings = verdicts.controls.findings if verdicts.controls else ()
-  if wording.controls_failed(verdicts):
-    yield '\n>\n'.join(f'> **{_escaped(line)}**' for line in (wording.controls(verdicts), *findings))
+def _warnings(verdicts: Verdicts) -> Iterator[str]:
+  found = verdicts.controls.findings if verdicts.controls else ()
+  if findings.controls_failed(verdicts):
+    yield '\n>\n'.join(f'> **{_escaped(line)}**' for line in (findings.controls(verdicts), *found))
   else:
-    yield _escaped(wording.controls(verdicts))
-    yield _bullets(findings)
-  yield ' '.join(map(_escaped, filter(None, (wording.tally(verdicts), wording.dense(verdicts)))))
-  if verdicts.stopped:
-    yield f'**Incomplete: {_escaped(verdicts.stopped)}**'
-  if verdicts.failures:
-    yield 'Runs that failed:'
-    yield _bullets(verdicts.failures)
+    yield _escaped(findings.controls(verdicts))
+    yield _bullets(found)
+  yield '\n'.join(f'- **{_escaped(name)}**: {_escaped(text)}' for name, text in findings.notices(verdicts))
+
+
+def _luck(verdicts: Verdicts) -> Iterator[str]:
+  yield '## Does it beat luck?'
+  yield _escaped(findings.luck_missing(verdicts))
+  yield '\n'.join(f'- **{_escaped(wording.name(each))}** at ratio {each.ratio:g}: {_escaped(findings.headline(each))}'
+                  for each in verdicts.luck)
+  yield _bullets([*map(findings.gap, verdicts.gaps), *findings.unknown_gaps(verdicts)])
+  if verdicts.luck:
+    yield _judgements([(f'{wording.name(each)} at {each.ratio:g}', each) for each in verdicts.luck], verdicts, 'rule',
+                      ('rule, %', 'luck, %'), findings.headline)
+
+
+def _ladders(ladders: Sequence[Ladder], verdicts: Verdicts) -> Iterator[str]:
+  if ladders:
+    yield '## What is it made of?'
+  for ladder in ladders:
+    yield f'### What {_escaped(wording.name(ladder))} at ratio {ladder.ratio:g} is made of'
+    yield _judgements(list(zip(findings.steps(ladder), ladder.steps, strict=True)), verdicts, 'worth of',
+                      ('before, %', 'after, %'))
+    yield ' '.join(map(_escaped, findings.ladder(ladder)))
+
+
+def _uses(rules: Sequence[wording.RuleJudgements], verdicts: Verdicts) -> Iterator[str]:
+  yield '## What does it use?'
+  yield f'{_escaped(findings.tally(verdicts.judgements))}.'
+  yield '\n'.join(f'- {_escaped(wording.MARKS[kind])} {_escaped(text)}' for kind, text in method.key())
+  for rule in rules:
+    if rule.judgements:
+      yield f'**{_escaped(rule.name)}**'
+      yield _bullets(text for _, text in findings.by_kind(rule.judgements))
+  yield _overview(rules, verdicts)
+  yield _bullets(f'{check}: {question}' for check, question in wording.checks(verdicts.judgements).items())
+
+
+def _collapses(verdicts: Verdicts) -> Iterator[str]:
+  rows = findings.collapses(verdicts)
+  if rows:
+    yield '## How often tickets collapse'
+    yield _escaped(findings.COLLAPSES)
+    yield _table(findings.COLLAPSES_HEADER, rows)
 
 
 def _overview(rules: Sequence[wording.RuleJudgements], verdicts: Verdicts) -> str:
-  checks = list(wording.checks(verdicts))
+  checks = list(wording.checks(each for rule in rules for each in rule.judgements))
   rows = []
   for rule in rules:
     for ratio, numbered in rule.ratios.items():
       cells: dict[str, list[str]] = {check: [] for check in checks}
-      for judgement in (each.judgement for each in numbered):
-        cells[judgement.check].append(f'{wording.MARKS[judgement.verdict]} {judgement.verdict}')
+      for each in numbered:
+        kind = wording.kind(each.judgement)
+        cells[each.judgement.check].append(
+            f'{wording.MARKS[kind]} {wording.NAMES[kind]} {wording.interval(each.judgement)}'.rstrip())
       rows.append((rule.name, f'{ratio:g}', *(', '.join(cell) or wording.NOTHING for cell in cells.values())))
-  return _table(('rule', 'ratio', *checks), rows)
+  return _table(('rule', 'ratio', *checks), rows) if rows else ''
 
 
-def _judgements(numbered: Sequence[wording.Numbered], verdicts: Verdicts) -> str:
-  header = ('check', 'seeds', 'original, %', 'checked, %', f'difference, points [{wording.INTERVAL}]',
-            'p equivalent', 'p drop', 'verdict', 'in words')
-  rows = []
-  for each in numbered:
-    *numbers, result = _cells(each.judgement)
-    rows.append((*numbers, wording.p_value(each.judgement.p_equivalent), wording.p_value(each.judgement.p_drop), result,
-                 _in_words(each, verdicts)))
-  return _table(header, rows)
+def _judgements(named: Iterable[tuple[str, Judgement]], verdicts: Verdicts, name: str = 'check',
+                sides: tuple[str, str] = ('original, %', 'checked, %'),
+                said: Callable[[Judgement], str] = wording.statements) -> str:
+  confidence = method.confidence(verdicts)
+  header = (name, 'seeds', *sides, f'drop, points [{confidence}, all of the rule]', 'statement',
+            f'[{confidence}, whole call]', 'in words')
+  return _table(header, (
+      (label, *terminal.cells(each), said(each), wording.interval(each, whole_call=True) or wording.NOTHING,
+       terminal.in_words(each, verdicts)) for label, each in named))
 
 
 def _keep_ratios(profiles: Sequence[KeepRatios]) -> str:

@@ -1,34 +1,28 @@
-"""Verdicts in words and numbers, as the terminal's table, report.md and report.html all say them."""
+"""Judgements in words and numbers, as the terminal's table, report.md and report.html all say them."""
 
+from collections.abc import Iterable
 import dataclasses
-import math
 from typing import Any
 
-from tickets_tf.judging.correction import INSENSITIVE
-from tickets_tf.judging.correction import MINIMUM
-from tickets_tf.judging.correction import SENSITIVE
-from tickets_tf.judging.correction import UNDECIDED
-from tickets_tf.judging.verdicts import Difference
 from tickets_tf.judging.verdicts import Judgement
 from tickets_tf.judging.verdicts import KeepRatios
 from tickets_tf.judging.verdicts import Sample
 from tickets_tf.judging.verdicts import Verdicts
 
-VERDICTS = (SENSITIVE, INSENSITIVE, UNDECIDED)
-MARKS = {SENSITIVE: '✓', INSENSITIVE: '✗', UNDECIDED: '?'}
-RESULTS = {SENSITIVE: 'sensitive (passes)', INSENSITIVE: 'insensitive (fails)', UNDECIDED: 'undecided'}
+USES, BETTER_WITHOUT, EQUIVALENT, WORTH_LESS, OPEN, UNAFFECTED = (
+    'uses', 'without', 'equivalent', 'less', 'open', 'unaffected')
+# By the kind of what is said first of a comparison. Colours in the page go by the kind as well.
+MARKS = {USES: '+', BETTER_WITHOUT: '\N{MINUS SIGN}', EQUIVALENT: '=', WORTH_LESS: '<', OPEN: '?', UNAFFECTED: '·'}
+NAMES = {USES: 'uses it', BETTER_WITHOUT: 'better without it', EQUIVALENT: 'equivalent', WORTH_LESS: 'worth less',
+         OPEN: 'open', UNAFFECTED: 'unaffected by construction'}
 NOTHING = '\N{EN DASH}'
-INTERVAL = '95% interval'
-ALARM = 'CONTROLS FAILED: do not rely on the verdicts of this report'
-_SPENDING = {'pocock': 'Pocock-type', 'obrien_fleming': 'O\'Brien-Fleming-type'}
 
 
 @dataclasses.dataclass(frozen=True)
 class Numbered:
-  """A judgement with its place in `Verdicts.judgements`, and whether it is one of the planted controls."""
+  """A judgement with its place in the report."""
   number: int
   judgement: Judgement
-  planted: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +32,24 @@ class RuleJudgements:
   ratios: dict[float, list[Numbered]]
   profiles: list[KeepRatios]
 
+  @property
+  def judgements(self) -> list[Judgement]:
+    """All judgements of the rule."""
+    return [each.judgement for numbered in self.ratios.values() for each in numbered]
+
 
 def one_line(text: str) -> str:
   """Returns text on one line and without characters that a terminal or a plot would not show."""
   return ''.join(letter if letter.isprintable() else '\N{REPLACEMENT CHARACTER}' for letter in ' '.join(text.split()))
 
 
+def name(judged: Any) -> str:
+  """Returns the name of a rule with its allocation, of anything that has `rule` and `allocation`."""
+  return f'{judged.rule} ({judged.allocation})' if judged.allocation else str(judged.rule)
+
+
 def by_rule(verdicts: Verdicts) -> list[RuleJudgements]:
-  """Groups judgements by rule and allocation, and then by ratio.
+  """Groups what was asked by rule and allocation, and then by ratio; planted controls come last.
 
   Args:
     verdicts: the verdicts.
@@ -53,110 +57,108 @@ def by_rule(verdicts: Verdicts) -> list[RuleJudgements]:
   Returns:
     The rules in the order in which they come, each with its ratios rising.
   """
-  groups: dict[tuple[str, str], dict[float, list[Numbered]]] = {}
-  for number, judgement in enumerate(verdicts.judgements):
-    # A rule that is both a control and asked about is judged in two families: the two must not be mixed.
-    planted = number in verdicts.planted
-    name = f'planted control {judgement.rule}' if planted else judgement.rule
-    ratios = groups.setdefault((name, judgement.allocation), {})
-    ratios.setdefault(judgement.ratio, []).append(Numbered(number, judgement, planted))
-  profiles: dict[tuple[str, str], list[KeepRatios]] = {key: [] for key in groups}
+  planted = verdicts.controls.judgements if verdicts.controls else ()
+  titled = [*((name(each), each) for each in verdicts.judgements),
+            *((f'planted control {name(each)}', each) for each in planted)]
+  groups: dict[str, dict[float, list[Numbered]]] = {}
+  for number, (title_, judgement) in enumerate(titled):
+    groups.setdefault(title_, {}).setdefault(judgement.ratio, []).append(Numbered(number, judgement))
+  profiles: dict[str, list[KeepRatios]] = {title_: [] for title_ in groups}
   for profile in sorted(verdicts.keep_ratios, key=lambda profile: profile.ratio):
-    profiles.setdefault((profile.rule, profile.allocation), []).append(profile)
-  return [RuleJudgements(f'{rule} ({allocation})' if allocation else rule,
-                         dict(sorted(groups.get((rule, allocation), {}).items())), profiles[rule, allocation])
-          for rule, allocation in profiles]
+    profiles.setdefault(name(profile), []).append(profile)
+  return [RuleJudgements(title_, dict(sorted(groups.get(title_, {}).items())), profiles[title_]) for title_ in profiles]
 
 
-def checks(verdicts: Verdicts) -> dict[str, str]:
+def checks(judgements: Iterable[Judgement]) -> dict[str, str]:
   """Returns a dictionary from the name of each check to its question, in the order in which they come."""
-  return {judgement.check: judgement.question for judgement in verdicts.judgements}
+  return {judgement.check: judgement.question for judgement in judgements}
 
 
-def title(verdicts: Verdicts) -> str:
-  """Returns what was checked, as a heading."""
-  return f'Sanity checks of pruning: {verdicts.settings["model"]} on {verdicts.settings["dataset"]}'
+def kind(judgement: Judgement) -> str:
+  """Returns the kind of what is said first of a comparison, a key of `NAMES`."""
+  if judgement.unaffected:
+    return UNAFFECTED
+  # The side of zero comes first: it needs no margin.
+  for found, beginning in ((USES, 'uses'), (BETTER_WITHOUT, 'better'), (USES, 'worth more'),
+                           (EQUIVALENT, 'equivalent'), (WORTH_LESS, 'worth less')):
+    if any(statement.startswith(beginning) for statement in judgement.statements):
+      return found
+  return OPEN
 
 
-def tally(verdicts: Verdicts) -> str:
-  """Returns how many judgements there are of each verdict, as one sentence."""
-  found = [judgement.verdict for number, judgement in enumerate(verdicts.judgements)
-           if number not in verdicts.planted]
-  numbers = ', '.join(f'{found.count(verdict)} {verdict}' for verdict in VERDICTS)
-  return f'{count(len(found), "judgement")}: {numbers}.' if found else 'No judgement was made.'
+def statements(judgement: Judgement, whole_call: bool = False) -> str:
+  """Returns all that can be said of a comparison as words in a row, such as 'uses it, worth more than 0.5'.
+
+  Args:
+    judgement: the comparison.
+    whole_call: whether all comparisons of the call have to hold together, or those of the rule.
+  """
+  if judgement.unaffected:
+    return NAMES[UNAFFECTED]
+  found = judgement.statements_whole_call if whole_call else judgement.statements
+  return ', '.join(_with_margin(statement, judgement.margin) for statement in found) or NAMES[OPEN]
 
 
-def controls(verdicts: Verdicts) -> str:
-  """Returns what the planted controls say of the procedure, as one sentence."""
-  if verdicts.controls is None:
-    return 'No planted controls were run: nothing here shows that the procedure can tell the two verdicts apart.'
-  return {True: 'The planted controls came out as they must.', False: f'{ALARM}.',
-          None: 'The planted controls are undecided: more seeds are needed to see whether the procedure can tell the '
-                'two verdicts apart.'}[verdicts.controls.passed]
+def _with_margin(statement: str, margin: float | None) -> str:
+  words = {'worth more': 'worth more than', 'worth less': 'worth less than', 'equivalent': 'equivalent within'}
+  found = next((said for beginning, said in words.items() if statement.startswith(beginning)), None)
+  return statement if margin is None or found is None else f'{found} {margin:.3g}'
 
 
-def controls_failed(verdicts: Verdicts) -> bool:
-  """Returns whether a planted control came out wrong."""
-  return verdicts.controls is not None and verdicts.controls.passed is False
+def interval(judgement: Judgement, whole_call: bool = False) -> str:
+  """Returns '[low, high]' of a drop in percent points; '' if there is none.
+
+  Args:
+    judgement: the comparison.
+    whole_call: which interval, see `statements`.
+  """
+  found = judgement.interval.whole_call if whole_call else judgement.interval.rule_family
+  return '' if found is None else f'[{", ".join(map(number, found))}]'
 
 
-def dense(verdicts: Verdicts) -> str:
-  """Returns the accuracy of the network that nothing is pruned from as one sentence; '' if it was not trained."""
-  sample = verdicts.dense
-  return '' if sample is None else (f'The dense network: {mean_and_deviation(sample)}%, '
-                                    f'{count(len(sample.accuracies), "seed")}.')
+def drop(judgement: Judgement) -> str:
+  """Returns 'drop [low, high]' in percent points: a drop is never told without its interval."""
+  if judgement.unaffected:
+    return NAMES[UNAFFECTED]
+  found = interval(judgement)
+  return f'{number(judgement.drop)} {found}' if found else f'{number(judgement.drop)}, no interval'
 
 
-def statistics(verdicts: Verdicts) -> list[str]:
-  """Returns the statistics behind the verdicts as a list of paragraphs."""
-  margin, alpha = number(verdicts.margin), verdicts.alpha
-  controls_too = '; those of the planted controls likewise, by themselves' if verdicts.controls else ''
-  paragraphs = [
-      'Each comparison pairs the original and the checked ticket of the same seed; a difference is original - checked, '
-      'in percent points. A rule is insensitive if two one-sided paired t-tests (TOST, Schuirmann 1987) put the mean '
-      f'difference within the margin of ±{margin} points. It is sensitive if a one-sided paired t-test (Student 1908) '
-      f'puts the mean difference above zero and its estimate is above {margin} points.',
-      'The p-values of all judgements ("p equivalent" and "p drop") are corrected together by Holm\'s method (1979), '
-      f'to a probability of at most {alpha:.3g} for even one wrong verdict, as far as differences are about normal '
-      f'over seeds{controls_too}. Each interval stands alone and is not corrected.',
-      'Undecided means that the seeds so far show neither, not that there is no difference. With fewer than '
-      f'{MINIMUM} seeds, or if no path leads through any of the original tickets, every verdict is undecided. A '
-      'forecast is the total number of seeds that would probably decide it if today\'s estimates were the true values.']
-  if verdicts.looks:
-    looks = verdicts.looks
-    levels = ', '.join(f'{level:.3g}' for level in looks.levels)
-    paragraphs.append(
-        f'Seeds were added in up to {count(len(looks.sizes), "look")}, at {", ".join(map(str, looks.sizes))} '
-        f'seeds; {looks.done} done. Corrected p-values are compared with the level of their look ({levels}; '
-        f'{_SPENDING.get(looks.kind, looks.kind)} spending, Lan and DeMets 1983). The levels add up to {alpha:.3g}, so '
-        'looking more than once makes no verdict more likely to be wrong.')
-  if verdicts.resolution:
-    paragraphs.append(
-        f'Two different accuracies are at least {verdicts.resolution:.3g} points apart, one test image. So the tests '
-        'take the deviation of the differences as at least '
-        f'{verdicts.resolution / math.sqrt(6):.3g} points, that of two rounding errors.')
-  return paragraphs
+def remarks(judgement: Judgement, guessing: float | None) -> list[str]:
+  """Returns what a reader has to know beside the statement: a list of clauses, often empty.
 
-
-def remarks(numbered: Numbered, margin: float) -> list[str]:
-  """Returns what a reader has to know beside the verdict: a list of clauses, often empty."""
+  Args:
+    judgement: the comparison.
+    guessing: accuracy of guessing in percent; None if unknown.
+  """
   found = []
-  judgement = numbered.judgement
-  seeds, collapsed = len(judgement.seeds), sum(judgement.collapsed or ())
-  if numbered.planted:
+  seeds, cut = len(judgement.seeds), sum(map(any, judgement.cut or ()))
+  if judgement.control is not None:
     found.append('planted control')
-  if collapsed:
-    found.append('no path leads through the original\'s or the checked network in '
-                 f'{collapsed} of {count(seeds, "seed")}')
-  if judgement.verdict == UNDECIDED:
-    difference = judgement.difference.mean
-    if seeds < MINIMUM:
-      found.append(f'fewer than {MINIMUM} seeds decide nothing')
-    elif difference is not None and difference <= -margin:
-      found.append('the checked tickets seem better by more than the margin, for which there is no verdict')
-    if judgement.forecast:
-      found.append(f'{count(judgement.forecast.seeds, "seed")} would probably decide it: {judgement.forecast.outcome}')
-  return found
+  if judgement.unaffected:
+    found.append('both tickets are the same to the bit, so that it is in no family and nothing was found')
+  elif judgement.interval.rule_family is None:
+    found.append('fewer than 3 seeds have no interval')
+  at = '' if guessing is None else f' ({guessing:.3g}%)'
+  for place, side in enumerate(('original', 'checked')):
+    failed = sum(pair[place] for pair in judgement.failed)
+    if failed:
+      found.append(f'{failed} of {count(seeds, f"{side} run")} failed and {"counts" if failed == 1 else "count"} at '
+                   f'guessing{at}')
+  if judgement.missing:
+    found.append(f'nothing is known of {count(judgement.missing, "seed")}: a run failed, and the older file does not tell '
+                 'which')
+  if cut:
+    found.append(f'no path leads through the original or the checked network in {cut} of {count(seeds, "seed")}')
+  collapses = judgement.collapses
+  if collapses.original or collapses.checked:
+    found.append(f'collapsed: {collapses.original} of {seeds} originals, {collapses.checked} of {seeds} checked')
+  return [*found, *forecast(judgement)]
+
+
+def forecast(judgement: Judgement) -> list[str]:
+  """Returns how many seeds would decide an open comparison: a list of one clause, or empty."""
+  return [judgement.forecast.sentence] if judgement.forecast else []
 
 
 def number(value: float | None) -> str:
@@ -168,12 +170,6 @@ def number(value: float | None) -> str:
 def mean_and_deviation(sample: Sample) -> str:
   """Returns 'mean ± sample standard deviation', of several seeds, or the mean alone, of one."""
   return number(sample.mean) + ('' if sample.deviation is None else f' ± {number(sample.deviation)}')
-
-
-def difference(found: Difference) -> str:
-  """Returns 'mean [low, high]' of the paired differences in percent points."""
-  interval = '' if found.interval is None else f' [{", ".join(map(number, found.interval))}]'
-  return number(found.mean) + interval
 
 
 def p_value(value: float | None) -> str:

@@ -1,0 +1,213 @@
+"""What the first screen of a report says: warnings, luck, what tickets are made of, and what rules use.
+
+Every sentence has both bounds, and none makes a no of what is open.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+from tickets_tf.judging.verdicts import Judgement
+from tickets_tf.judging.verdicts import Ladder
+from tickets_tf.judging.verdicts import Verdicts
+from tickets_tf.report import wording
+
+ALARM = 'CONTROLS FAILED: do not rely on the statements of this report'
+COLLAPSES = ('A ticket collapsed if its run failed, no path leads through it, or its network does no better than '
+             'guessing. Means hide rare collapses, so how often they happen is compared by itself: p is that of an '
+             'exact two-sided test that both sides collapse equally often, and stands for that one comparison alone.')
+COLLAPSES_HEADER = ('rule', 'ratio', 'check', 'originals', 'checked', 'p')
+
+
+def title(verdicts: Verdicts) -> str:
+  """Returns what was checked, as a heading."""
+  return f'Sanity checks of pruning: {verdicts.settings["model"]} on {verdicts.settings["dataset"]}'
+
+
+def controls(verdicts: Verdicts) -> str:
+  """Returns what the planted controls say of the procedure, as one sentence."""
+  if verdicts.controls is None:
+    return 'No planted controls were run: nothing here shows that the procedure finds what is there.'
+  return {True: 'The planted controls came out as they must.', False: f'{ALARM}.',
+          None: 'Some planted controls are open: more seeds are needed to see whether the procedure finds what is '
+                'there.'}[verdicts.controls.passed]
+
+
+def controls_failed(verdicts: Verdicts) -> bool:
+  """Returns whether a planted control came out wrong."""
+  return verdicts.controls is not None and verdicts.controls.passed is False
+
+
+def notices(verdicts: Verdicts) -> list[tuple[str, str]]:
+  """Returns what has to be known before anything else is read: (what it is, a sentence on it), often none."""
+  found = []
+  if verdicts.stopped:
+    found.append(('Incomplete', verdicts.stopped))
+  if verdicts.looks and verdicts.looks.unplanned:
+    seeds = ' and '.join(map(str, verdicts.looks.unplanned))
+    found.append(('Unplanned look', f'the look at {seeds} seeds was not planned when the question was first asked; it '
+                                    'is charged to the error rate, and may have been chosen by what was seen'))
+  found += [('Exploratory', sentence) for sentence in verdicts.exploratory]
+  if verdicts.accuracy != 'settled_accuracy':
+    found.append(('Older runs', 'they have no accuracy of settled weights; what is judged is the accuracy of the final '
+                                'weights with running statistics'))
+  at = '' if verdicts.guessing is None else f' ({verdicts.guessing:.3g}%)'
+  found += [(f'Failed, counted at guessing{at}', failure) for failure in verdicts.failures]
+  return found
+
+
+def headline(judgement: Judgement) -> str:
+  """Returns what a rule's comparison with luck says, after its name and ratio.
+
+  Args:
+    judgement: one of `Verdicts.luck`.
+  """
+  if judgement.unaffected:
+    return 'is luck itself'
+  found = judgement.interval.rule_family
+  if found is None or None in found:
+    return f'not known to beat luck or not: {_without_interval(judgement)}'
+  low, high = found
+  assert low is not None and high is not None
+  if low > 0:
+    return f'beats luck by {_points(low, high)}'
+  if high < 0:
+    return f'worse than luck by {_points(-high, -low)}'
+  return (f'no better than luck by more than {wording.number(high)} points, and no worse by more than '
+          f'{wording.number(-low)}')
+
+
+def gap(judgement: Judgement) -> str:
+  """Returns what the dense network has above luck at one ratio, and whether anything could have failed there.
+
+  Args:
+    judgement: one of `Verdicts.gaps`.
+  """
+  found, margin = judgement.interval.rule_family, judgement.margin
+  start = f'At ratio {judgement.ratio:g} the dense network'
+  if found is None or None in found:
+    return (f'{start} is not told from luck ({_without_interval(judgement)}), so that no ticket could be shown to lose '
+            'something there: nothing is told "worth less".')
+  low, high = found
+  assert low is not None and high is not None
+  said = f'{start} is above luck by {_points(low, high)}'
+  if margin is not None and low > margin:
+    return f'{said}: more than the margin of {margin:.3g}, so that a loss above it could have been seen.'
+  than = 'the margin' if margin is None else f'the margin of {margin:.3g}'
+  return (f'{said}. That is not shown to be above {than}: at this ratio nothing could have failed, and nothing is told '
+          '"worth less".')
+
+
+def unknown_gaps(verdicts: Verdicts) -> list[str]:
+  """Returns a sentence on the ratios at which the dense network or luck was not run, often none."""
+  known = {judgement.ratio for judgement in verdicts.gaps}
+  unknown = sorted({judgement.ratio for judgement in verdicts.judgements} - known)
+  if not unknown:
+    return []
+  return [f'The gap between the dense network and luck is not known at ratio '
+          f'{", ".join(f"{ratio:g}" for ratio in unknown)}, so that nothing is told "worth less" there.']
+
+
+def luck_missing(verdicts: Verdicts) -> str:
+  """Returns that luck was not run, as a sentence; '' if it was."""
+  return '' if verdicts.luck else ('Random tickets with smart ratios were not run beside these rules, so that nothing '
+                                   'here says whether a rule beats luck.')
+
+
+def tally(judgements: Iterable[Judgement]) -> str:
+  """Returns how many comparisons there are of each kind, as one sentence without a full stop."""
+  kinds = [wording.kind(judgement) for judgement in judgements]
+  parts = [f'{kinds.count(kind)} {name}' for kind, name in wording.NAMES.items() if kind in kinds]
+  return f'{wording.count(len(kinds), "comparison")}: {", ".join(parts)}' if kinds else 'No comparison was made'
+
+
+def by_kind(judgements: Sequence[Judgement]) -> list[tuple[str, str]]:
+  """Returns what a rule uses, is better without, and so on: (kind, the checks with their intervals).
+
+  What is open or unaffected is only counted.
+
+  Args:
+    judgements: those of one rule.
+  """
+  found = []
+  for kind, name in wording.NAMES.items():
+    of_kind = [judgement for judgement in judgements if wording.kind(judgement) == kind]
+    if kind in (wording.OPEN, wording.UNAFFECTED) and of_kind:
+      found.append((kind, f'{name}: {len(of_kind)} of {wording.count(len(judgements), "comparison")}'))
+    elif of_kind:
+      found.append((kind, f'{name}: ' + ', '.join(
+          f'{judgement.check} at {judgement.ratio:g} {wording.interval(judgement)}' for judgement in of_kind)))
+  return found
+
+
+def dense(verdicts: Verdicts) -> str:
+  """Returns the accuracy of the network that nothing is pruned from as one sentence; '' if it was not trained."""
+  sample = verdicts.dense
+  return '' if sample is None else (f'The dense network: {wording.mean_and_deviation(sample)}%, '
+                                    f'{wording.count(len(sample.accuracies), "seed")}.')
+
+
+def steps(of: Ladder) -> list[str]:
+  """Returns what each step of a ladder is the worth of, with the rungs that it leads from and to."""
+  return [f'{judgement.subject}: {before} to {after}'
+          for judgement, before, after in zip(of.steps, of.names, of.names[1:], strict=False)]
+
+
+def ladder(of: Ladder) -> list[str]:
+  """Returns what the layer ratios of a rule are like, one sentence, or none.
+
+  Args:
+    of: what takes its tickets apart.
+  """
+  if not of.nearest:
+    return []
+  others = ', '.join(f'{name} {distance:.3f}' for name, distance in sorted(of.distances.items(), key=lambda at: at[1]))
+  return [f'Its layer ratios are nearest to those of {of.nearest} (mean difference of the keep ratios: {others}).']
+
+
+def collapses(verdicts: Verdicts) -> list[tuple[str, ...]]:
+  """Returns a row for each comparison in which a ticket collapsed.
+
+  Args:
+    verdicts: the verdicts.
+
+  Returns:
+    (rule, ratio, check, originals that collapsed, checked that did, p-value), as text.
+  """
+  return [(wording.name(each), f'{each.ratio:g}', each.check, f'{each.collapses.original} of {len(each.seeds)}',
+           f'{each.collapses.checked} of {len(each.seeds)}', wording.p_value(each.collapses.p_value))
+          for each in (*verdicts.luck, *verdicts.judgements) if each.collapses.original or each.collapses.checked]
+
+
+def unaffected(judgements: Iterable[Judgement]) -> str:
+  """Returns which comparisons are of tickets that are the same by construction, as a sentence; '' if there are none."""
+  found: dict[str, list[str]] = {}
+  for each in judgements:
+    if each.unaffected:
+      found.setdefault(each.check, []).append(f'{each.ratio:g}')
+  if not found:
+    return ''
+  return ('Unaffected by construction, the same tickets to the bit, and so no finding and in no family: '
+          + '; '.join(f'{check} at {", ".join(ratios)}' for check, ratios in found.items()) + '.')
+
+
+def shown(verdicts: Verdicts) -> tuple[Judgement, ...]:
+  """Returns what was asked and the planted controls, which have a column for each of their checks."""
+  return (*verdicts.judgements, *(verdicts.controls.judgements if verdicts.controls else ()))
+
+
+def all_judgements(verdicts: Verdicts) -> Iterator[Judgement]:
+  """Yields every comparison of the verdicts: luck, gaps, ladders, what was asked, planted controls."""
+  yield from verdicts.luck
+  yield from verdicts.gaps
+  for each in verdicts.ladders:
+    yield from each.steps
+  yield from shown(verdicts)
+
+
+def _points(low: float, high: float) -> str:
+  return f'[{wording.number(low)}, {wording.number(high)}] points'
+
+
+def _without_interval(judgement: Judgement) -> str:
+  return f'{wording.count(len(judgement.seeds), "seed")}, fewer than 3, have no interval'
