@@ -12,7 +12,7 @@ import time
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import sweep
-from tickets_tf.judging.bounds import MINIMUM
+from tickets_tf.judging.estimates import MINIMUM
 from tickets_tf.judging.design import ASSUMED_DEVIATION
 from tickets_tf.judging.design import Design
 from tickets_tf.judging.design import Size

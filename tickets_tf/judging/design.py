@@ -5,7 +5,7 @@ import math
 
 import scipy  # Its stats is imported when it is first used, half a second that most programs save.
 
-from tickets_tf.judging.bounds import MINIMUM
+from tickets_tf.judging.estimates import MINIMUM
 from tickets_tf.judging.bounds import critical_value
 
 POWER = 0.8

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from typing import Any
 
+from tickets_tf.judging import collapses
 from tickets_tf.judging.question import Question
 from tickets_tf.judging.statements import Statement
 from tickets_tf.runs.records import Choices
@@ -56,17 +57,17 @@ class Evidence:
     """The rule with its allocation: what the families of statements are told apart by."""
     return f'{self.rule} ({self.allocation})' if self.allocation else self.rule
 
-  def collapsed(self, side: int, resolution: float, guessing: float | None) -> tuple[bool, ...]:
+  def collapsed(self, side: int, resolution: float, chance: float | None) -> tuple[bool, ...]:
     """Returns for each seed whether a ticket collapsed: its run failed, it is cut, or it does no better than guessing.
-
-    Better than guessing means by more than three standard deviations of the accuracy of guesses.
 
     Args:
       side: 0 for the originals, 1 for the checked tickets.
-      resolution: smallest step between two accuracies, 100 / test images; 0 takes accuracies as exact.
-      guessing: accuracy of guessing in percent; None: unknown, so that no accuracy is told from it.
+      resolution: smallest step between two accuracies, 100 / test images; 0: unknown.
+      chance: accuracy of guessing in percent; None: unknown, so that no accuracy is told from it.
     """
-    highest = -math.inf if guessing is None else guessing + 3 * math.sqrt(guessing * (100 - guessing) * resolution / 100)
+    highest = -math.inf if chance is None else chance
+    if chance and resolution:
+      highest = collapses.guessing(round(100 / chance), round(100 / resolution))
     cut = self.cut or ((False, False),) * len(self.seeds)
     accuracies = (self.original, self.checked)[side]
     return tuple(failed[side] or none[side] or accuracy <= highest

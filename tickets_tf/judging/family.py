@@ -154,6 +154,6 @@ def known_gaps(judgements: Iterable[Judgement]) -> dict[float, Gap]:
   found = {}
   for each in judgements:
     if each.drop is not None:
-      interval = each.interval.whole_call
-      found[each.ratio] = Gap(each.drop, interval[0] if interval else None)
+      low, high = each.interval.whole_call or (None, None)
+      found[each.ratio] = Gap(each.drop, None if low is None or high is None else (low, high))
   return found

@@ -1,19 +1,23 @@
 """From evidence to judgements: simultaneous intervals of all drops of a call, and the words that can be read off them."""
 
+import collections
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import math
 import statistics
 
-from tickets_tf.judging import collapses
-from tickets_tf.judging import statements
 from tickets_tf.judging.bounds import Bounds
 from tickets_tf.judging.bounds import Group
 from tickets_tf.judging.bounds import Pooled
 from tickets_tf.judging.bounds import simultaneous
+from tickets_tf.judging.collapses import compare_collapses
 from tickets_tf.judging.evidence import Evidence
 from tickets_tf.judging.margin import Margin
+from tickets_tf.judging.statements import obstacle
+from tickets_tf.judging.statements import sentence
+from tickets_tf.judging.statements import statements
 from tickets_tf.judging.verdicts import Intervals
 from tickets_tf.judging.verdicts import Judgement
 from tickets_tf.judging.verdicts import Sample
@@ -21,9 +25,9 @@ from tickets_tf.judging.verdicts import Sample
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
-  """The dense network minus luck at one ratio, in percent points: its estimate, and the low end of its interval."""
+  """The dense network minus luck at one ratio, in percent points: its estimate and its interval."""
   mean: float
-  low: float | None
+  interval: tuple[float, float] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +52,6 @@ class Scale:
     gap = self.gaps.get(ratio)
     return self.margin.points(gap.mean if gap else None)
 
-  def shows(self, ratio: float) -> bool:
-    """Returns whether a loss above the margin could be seen at a ratio: the gap is shown to be above the margin."""
-    gap, margin = self.gaps.get(ratio), self.margin_at(ratio)
-    return gap is not None and gap.low is not None and margin is not None and gap.low > margin
-
 
 def judge(evidence: Sequence[Evidence], scale: Scale) -> tuple[tuple[Judgement, ...], Pooled | None]:
   """Judges all comparisons of a call together.
@@ -70,7 +69,8 @@ def judge(evidence: Sequence[Evidence], scale: Scale) -> tuple[tuple[Judgement, 
   bounds, pooled = simultaneous(_groups(members), scale.resolution, scale.alpha) if members else ({}, None)
   found = {id(each): bounds[each.title, float(place), each.check] for place, group in enumerate(members)
            for each in group}
-  return tuple(_judgement(each, found.get(id(each)), scale) for each in evidence), pooled
+  together = collections.Counter(each.title for each in evidence if not each.identical)
+  return tuple(_judgement(each, found.get(id(each)), scale, together[each.title]) for each in evidence), pooled
 
 
 def _sharing(evidence: Iterable[Evidence]) -> list[list[Evidence]]:
@@ -102,37 +102,55 @@ def _groups(members: Sequence[Sequence[Evidence]]) -> list[Group]:
                 {each.check: each.checked for each in group}) for place, group in enumerate(members)]
 
 
-def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale) -> Judgement:
+def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale, together: int) -> Judgement:
+  """Returns what is said of a comparison; `together`: how many comparisons its family has."""
   differences = [one - other for one, other in zip(each.original, each.checked, strict=True)]
   margin = scale.margin_at(each.ratio)
   collapsed = [each.collapsed(side, scale.resolution, scale.guessing) for side in (0, 1)]
-  whole = not each.missing and not any(map(any, each.failed)) and not any(collapsed[0])
-  can_fail = whole and scale.shows(each.ratio)
+  why_open = _obstacle(each, collapsed[0], scale)
   interval = Intervals(bounds.rule_family, bounds.whole_call) if bounds else Intervals(None, None)
-  found, everywhere = (statements.statements(interval_, margin, can_fail)
-                       for interval_ in (interval.rule_family, interval.whole_call))
+  found, everywhere = (statements(ends, math.inf if margin is None else margin, not why_open)
+                       for ends in (bounds and bounds.rule_family, bounds and bounds.whole_call))
   return Judgement(
       rule=each.rule, allocation=each.allocation, ratio=each.ratio, check=each.check, question=each.question,
       subject=each.subject,
-      drop=statistics.fmean(differences),
+      drop=bounds.drop if bounds else statistics.fmean(differences),
       deviation=statistics.stdev(differences) if len(differences) > 1 else None,
       interval=interval,
       margin=margin,
       statements=found,
       statements_whole_call=everywhere,
-      sentence='',
+      sentence=_sentence(each, bounds, scale, why_open, together),
       seeds=each.seeds,
       original=sample(each.original),
       checked=sample(each.checked),
       failed=each.failed,
       missing=each.missing,
       cut=each.cut,
-      collapses=collapses.compare(*collapsed),
+      collapses=compare_collapses(*collapsed, scale.alpha / max(together, 1)),
       unaffected=each.identical,
-      can_fail=can_fail,
+      can_fail=not why_open,
       forecast=None,
       proofs=each.proofs,
       control=each.control)
+
+
+def _obstacle(each: Evidence, collapsed: Sequence[bool], scale: Scale) -> str:
+  """Returns why a loss above the margin could not have been seen; empty if it could."""
+  gap, margin = scale.gaps.get(each.ratio), scale.margin_at(each.ratio)
+  failed = sum(map(sum, each.failed)) + each.missing
+  if margin is None:
+    return 'the margin is a share of a gap that is not known'
+  # An original that does no better than guessing has no more to lose than one that is cut.
+  return obstacle(failed, sum(collapsed), gap.interval if gap else None, margin)
+
+
+def _sentence(each: Evidence, bounds: Bounds | None, scale: Scale, why_open: str, together: int) -> str:
+  if each.identical:
+    return (f'{each.rule} is unaffected by construction: it sees nothing of what {each.check} changes, and both tickets '
+            'are the same')
+  return sentence(each.rule, each.subject, bounds and bounds.rule_family,
+                  f'all {together} comparisons together' if together > 1 else '', scale.alpha, why_open)
 
 
 def sample(accuracies: Sequence[float]) -> Sample:

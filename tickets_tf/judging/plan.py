@@ -10,7 +10,7 @@ import shlex
 
 from tickets_tf import registry
 from tickets_tf.errors import UsageError
-from tickets_tf.judging.bounds import MINIMUM
+from tickets_tf.judging.estimates import MINIMUM
 from tickets_tf.judging.ladder import Rungs
 from tickets_tf.judging.ladder import rungs
 from tickets_tf.judging.looks import look_sizes

@@ -89,7 +89,8 @@ def sentence(rule: str, subject: str, interval: Interval | None, together: str =
     most = f'no upper bound is told, as {why_open}' if why_open else f'at most {_up(high)}'
     return f'{least}, {most} ({confidence})'
   if why_open:
-    return f'it is open what {subject} {are} worth to {rule}, as {why_open}'
+    return (f'it is open what {subject} {are} worth to {rule}, as {why_open}; the interval is from {_ends(low, high)} '
+            f'points ({confidence})')
   cost = 'costs' if are == 'is' else 'cost'
   return (f'{subject} {are} worth at most {_up(high)} points to {rule}, and {cost} it at most {_up(-low)} '
           f'({confidence})')
@@ -102,6 +103,10 @@ def _verb(subject: str) -> str:
     head = head.partition(word)[0]
   plural = ' and ' in head or (head.endswith('s') and not subject.startswith('which '))
   return 'are' if plural else 'is'
+
+
+def _ends(low: float, high: float) -> str:
+  return f'{_down(low)} to {math.ceil(round(100 * high, 6)) / 100:g}'
 
 
 def _down(value: float) -> str:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from tickets_tf.errors import UsageError
+from tickets_tf.judging.collapses import Collapses
 from tickets_tf.judging.forecast import Forecast
 from tickets_tf.judging.statements import Statement
 from tickets_tf.runs import records
@@ -43,20 +44,6 @@ class Intervals:
   """
   rule_family: _Interval | None
   whole_call: _Interval | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Collapses:
-  """How many tickets of either side collapsed: failed, cut, or at guessing, and whether that can be chance.
-
-  Attributes:
-    original: number of original tickets.
-    checked: number of checked tickets.
-    p_value: of the exact two-sided test that both sides collapse equally often; None if nothing collapsed.
-  """
-  original: int
-  checked: int
-  p_value: float | None
 
 
 @dataclasses.dataclass(frozen=True)
