@@ -119,6 +119,31 @@ class ModelRegistry(Registry):
     return super().own_code(self.split(name)[0])
 
 
+class AllocationRegistry(Registry):
+  """The table of allocations, in which `like:RULE` and `like:MASKFILE` take the layer ratios of another ticket."""
+
+  _PREFIX = 'like:'
+
+  def liked(self, name: str) -> str:
+    """Returns the rule or the file whose layer ratios a name asks for; empty for every other name."""
+    return name.removeprefix(self._PREFIX) if name.startswith(self._PREFIX) else ''
+
+  def check(self, name: str) -> None:
+    """As for any table; what stands behind `like:` is checked by the run, which knows rules and files."""
+    if name == self._PREFIX:
+      raise UsageError(f'unknown {self.kind} {name!r}: expected like:RULE or like:MASKFILE')
+    if not self.liked(name):
+      super().check(name)
+
+  def get(self, name: str) -> Any:
+    """As for any table; of all names with `like:` the one function that takes given counts."""
+    return self._load('tickets_tf.pruning.layer_ratios:like') if self.liked(name) else super().get(name)
+
+  def own_code(self, name: str) -> list[object]:
+    """As for any table; the run knows the code of a rule behind `like:`."""
+    return [] if self.liked(name) else super().own_code(name)
+
+
 def _find_from_here(module_name: str) -> None:
   if importlib.util.find_spec(module_name.partition('.')[0]) is None and os.getcwd() not in sys.path:
     sys.path.append(os.getcwd())
@@ -132,7 +157,7 @@ SCORES = Registry('score', {
     'obd': 'tickets_tf.scores.obd:obd',
     'synflow': 'tickets_tf.scores.synflow:synflow',
 })
-ALLOCATIONS = Registry('allocation', {
+ALLOCATIONS = AllocationRegistry('allocation', {
     'global': 'tickets_tf.pruning.allocation:global_threshold',
     'global_convolutions': 'tickets_tf.pruning.allocation:global_convolutions',
     'smart': 'tickets_tf.pruning.layer_ratios:smart',

@@ -131,3 +131,18 @@ def test_what_xla_cannot_compile_leaves_nothing_behind(tiny, monkeypatch):
     mask_of(tiny(pruner='random', jit=True))
   assert not tiny(pruner='random', jit=True).folder.path.exists()
   mask_of(tiny(pruner='random'))
+
+
+def test_random_tickets_take_the_layer_ratios_of_a_rule_or_a_mask(tiny):
+  snip, like = tiny(pruner='snip'), tiny(pruner='random', allocation='like:snip')
+  mask = mask_of(like)
+  assert not snip.folder.is_trained(), 'its ticket is all that is needed'
+  found = load_mask(snip.folder.mask)
+  assert mask.counts == found.counts and mask != found
+  assert mask.counts != mask_of(tiny(pruner='random')).counts
+  of_file = tiny(pruner='magnitude', allocation=f'like:{snip.folder.mask}')
+  assert mask_of(of_file).counts == found.counts
+  rounds = tiny(pruner='synflow', rounds=3, allocation=f'like:{snip.folder.mask}')
+  assert mask_of(rounds).counts == found.counts, 'earlier rounds keep more of every layer'
+  with pytest.raises(UsageError, match=r'mask keeps .* and --ratio=0.9 keeps .*; expected a ratio of 0.80'):
+    mask_of(tiny(allocation=f'like:{snip.folder.mask}', ratio=0.9))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tickets_tf.pruning import allocation
+from tickets_tf.pruning import layer_ratios
 from tickets_tf.pruning import selection
 from tickets_tf import registry
 from tickets_tf.pruning.allocation import allocate, kept_total
@@ -493,3 +494,15 @@ def test_unknown_allocations_and_options_are_refused():
     def broken(kernels, keep, scores=None, rng=None):
       raise TypeError('inside')
     allocate(kernels, 0.5, broken)
+
+
+def test_ratios_like_those_of_a_mask_are_reached_geometrically():
+  kernels = [Kernel('a', (100,), 'conv'), Kernel('b', (200,), 'conv'), Kernel('c', (50,), 'dense')]
+  counts = [50, 20, 0]
+  assert layer_ratios.like(kernels, 70, counts=counts) == counts
+  more = layer_ratios.like(kernels, 140, counts=counts)
+  assert sum(more) == 140 and more[2] == 0
+  assert math.log(more[0] / 100) / math.log(0.5) == pytest.approx(math.log(more[1] / 200) / math.log(0.1), abs=0.02)
+  for wrong in (None, [50, 20], [101, 0, 0], [50, 91, 0]):
+    with pytest.raises(UsageError, match='allocation like: expected counts of the 3 kernels'):
+      layer_ratios.like(kernels, 140, counts=wrong)

@@ -190,3 +190,39 @@ def test_threads_of_the_environment_are_part_of_the_name(monkeypatch):
   monkeypatch.setenv('TF_NUM_INTRAOP_THREADS', 'many')
   with pytest.raises(UsageError, match='TF_NUM_INTRAOP_THREADS=many: expected a number of threads'):
     Run(Settings())
+
+
+def test_the_run_whose_layer_ratios_are_taken_comes_before():
+  like = change(pruner='random', allocation='like:snip', allocation_options='', pattern='1x4', samples_per_class=2)
+  snip = change(pruner='snip', samples_per_class=2)
+  assert Run(like).before() == (Run(snip),)
+  assert Run(dataclasses.replace(like, check='rearrange')).before() == (Run(like),)
+  labels = dataclasses.replace(like, check='random_labels')
+  assert Run(labels).before() == (Run(dataclasses.replace(snip, check='random_labels')),), 'its ratios see the labels'
+  hybrid = Run(change(pruner='hybrid', allocation='like:lottery'))
+  assert hybrid.before() == (dense(), Run(change(pruner='lottery')))
+  assert len({Run(change(allocation=f'like:{rule}')).name for rule in ('snip', 'grasp')} | {Run(BASE).name}) == 3
+
+
+@pytest.mark.parametrize('liked, expected', [
+    ('snop', "--allocation=like:snop: unknown pruner 'snop' .did you mean 'snip'?"),
+    ('dense', '--allocation=like:dense: expected a rule that has layer ratios of its own'),
+    ('given', '--allocation=like:given: expected a rule that has layer ratios of its own'),
+    ('', "unknown allocation 'like:': expected like:RULE or like:MASKFILE"),
+])
+def test_layer_ratios_that_nothing_has(liked, expected):
+  with pytest.raises(UsageError, match=expected):
+    Run(change(allocation=f'like:{liked}'))
+
+
+def test_names_know_the_mask_whose_layer_ratios_are_taken(tmp_path):
+  path = tmp_path / 'm.npz'
+  names = []
+  for content in (b'one', b'other', b'one'):
+    path.write_bytes(content)
+    names.append(Run(change(allocation=f'like:{path}')).name)
+  assert names[0] == names[2] != names[1]
+  path.unlink()
+  with pytest.raises(UsageError, match=r'--allocation=like:.*m.npz: cannot be read'):
+    Run(change(allocation=f'like:{path}')).name
+  assert Run(change(allocation=f'like:{path}')).before() == ()

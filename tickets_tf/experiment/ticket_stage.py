@@ -15,9 +15,11 @@ from tickets_tf import data
 from tickets_tf import registry
 from tickets_tf import scores as scoring
 from tickets_tf.data import Dataset
+from tickets_tf.errors import UsageError
 from tickets_tf.experiment import tickets
 from tickets_tf.models import prunable_kernels
 from tickets_tf.models import unpruned_weights
+from tickets_tf.pruning import allocation as allocations
 from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
 from tickets_tf.pruning.mask import load_mask
@@ -97,13 +99,29 @@ def _original_ticket(run: Run, dataset: Dataset, model: keras.Model,
     last = dataclasses.replace(rule, rounds=1 if kept_before else rule.rounds)
     mask = tickets.find_ticket(model, last, settings.ratio, images, labels, settings.seed, pattern=settings.pattern,
                                start=kept_before, regrow=settings.regrow,
-                               allocation_options=settings.options('allocation_options'),
+                               allocation_options=_allocation_options(run, prunable_kernels(model), say),
                                **settings.options('score_options')).mask
   if run.rewound:
     checkpoints.load_weights(model, run.rewound.folder.final)
   elif rule.rewound_to in ('init', '0'):
     model.set_weights(initial)
   return mask, proof
+
+
+def _allocation_options(run: Run, kernels: list[Kernel], say: Callable[[str], None]) -> dict[str, Any]:
+  """Returns the options of the allocation, with the counts of the ticket whose layer ratios it takes, if any."""
+  options = run.settings.options('allocation_options')
+  if run.like:
+    liked = load_mask(run.like.folder.mask, kernels)
+  elif run.like_file:
+    liked = load_mask(pathlib.Path(run.like_file).expanduser(), kernels, run.settings.mask_layout, say)
+  else:
+    return options
+  wanted = allocations.kept_total(kernels, run.settings.ratio)
+  if liked.kept != wanted:
+    raise UsageError(f'--allocation={run.rule.allocation}: its mask keeps {liked.kept:,} weights, and '
+                     f'--ratio={run.settings.ratio:g} keeps {wanted:,}; expected a ratio of {1 - liked.density:.6g}')
+  return {**options, 'counts': liked.counts}
 
 
 def _say_what_counts(run: Run, model: keras.Model, say: Callable[[str], None]) -> None:

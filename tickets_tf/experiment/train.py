@@ -113,7 +113,7 @@ def _tell_data(dataset: Dataset, say: Callable[[str], None]) -> None:
 
 def _do_before(run: Run, say: Callable[[str], None]) -> None:
   for other in run.before():
-    if run.is_checked_ticket and other == run.original:
+    if other == run.like or (run.is_checked_ticket and other == run.original):
       find(other, say)
     else:
       _do(other, RunFolder.is_trained, Stages.finish, say)

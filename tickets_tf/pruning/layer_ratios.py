@@ -96,6 +96,41 @@ def erk(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object
   return _rescaled(kernels, keep, [_sides(kernel) / kernel.size for kernel in kernels])
 
 
+def like(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object = None,
+         counts: Sequence[int] | None = None) -> list[int]:
+  """The layer ratios of another ticket, to the weight.
+
+  In the rounds before the last, which keep more, the density of every layer falls as that of the network does: with
+  density d_l at the end, layer l keeps d_l^t, t being the same for all layers.
+
+  Args:
+    kernels: the network's kernels.
+    keep: weights to keep in total, at least as many as the other ticket keeps.
+    scores: not used.
+    rng: not used.
+    counts: kept weights of each kernel of the other ticket; a run takes them from the ticket that `like:` names.
+
+  Returns:
+    Kept weights per kernel.
+
+  Raises:
+    UsageError: if the counts are missing, or are those of another network or of a ticket that keeps more.
+  """
+  del scores, rng
+  sizes = np.array([kernel.size for kernel in kernels])
+  if counts is None or len(counts) != len(kernels) or np.any(np.asarray(counts) > sizes) or sum(counts) > keep:
+    raise UsageError(f'allocation like: expected counts of the {len(kernels)} kernels, at most {keep} weights in total, '
+                     f'found {counts}')
+  if sum(counts) == keep:
+    return [int(count) for count in counts]
+  densities = np.asarray(counts) / sizes
+  low, high = 0.0, 1.0  # All is kept at t = 0, but for layers that the other ticket left empty.
+  for _ in range(60):
+    middle = (low + high) / 2
+    low, high = (middle, high) if (sizes * densities**middle).sum() > keep else (low, middle)
+  return round_exactly(sizes * densities**high, sizes, keep)
+
+
 def _sides(kernel: Kernel) -> int:
   return sum(kernel.fans) + sum(kernel.shape[axis] for axis in kernel.places)
 

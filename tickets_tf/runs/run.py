@@ -13,6 +13,7 @@ from tickets_tf import own_code
 from tickets_tf import registry
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning import rules
+from tickets_tf.runs import likeness
 from tickets_tf.runs.folder import RunFolder
 from tickets_tf.runs.settings import NetworkSettings
 from tickets_tf.runs.settings import Settings
@@ -99,14 +100,28 @@ class Run:
   def before(self) -> tuple['Run', ...]:
     """Returns all runs that this one reads from, in order, none twice; what these need is theirs to say.
 
-    Of the `original` of a checked ticket the ticket is needed; all others must be trained.
+    Of the `original` of a checked ticket, and of the run that this one is `like`, the ticket is needed; all others must
+    be trained.
     """
     if self.is_checked_ticket:
       scored = self.of_all_weights.scored if _check(self.settings).of_scores else None
       found = [self.original, scored]
     else:
       found = [self.scored, self.rewound]
-    return tuple(dict.fromkeys(run for run in found if run))
+    return tuple(dict.fromkeys(run for run in (*found, self.like) if run))
+
+  @property
+  def like(self) -> 'Run | None':
+    """The run whose layer ratios the ticket takes, if its allocation is `like:RULE`: the same but for the rule."""
+    rule = '' if self.is_checked_ticket else likeness.liked(self.rule.allocation)[0]
+    return self.replace(pruner=rule, allocation='', allocation_options='', pattern='unstructured', scored_at='',
+                        rewound_to='', rounds=0, regrow=False, score_options='', trained_on='',
+                        stop_epoch=0) if rule else None
+
+  @property
+  def like_file(self) -> str:
+    """The file whose mask has the layer ratios of the ticket, if its allocation is `like:MASKFILE`; else empty."""
+    return likeness.liked(self.rule.allocation)[1]
 
   @property
   def scored(self) -> 'Run | None':
@@ -144,14 +159,23 @@ def digest(settings: Settings) -> str:
   """Returns eight hexadecimal digits of settings as they stand, see `Run.digest`."""
   found = hashlib.sha256(json.dumps(settings.identity(), sort_keys=True).encode())
   if settings.mask:
-    try:
-      found.update(pathlib.Path(settings.mask).expanduser().read_bytes())
-    except OSError as error:
-      raise UsageError(f'--mask={settings.mask}: cannot be read: {error.strerror}') from error
+    found.update(_content(settings.mask, f'--mask={settings.mask}'))
+  rule, file = likeness.liked(rules.resolve(settings.pruner, allocation=settings.allocation).allocation)
+  if file:
+    found.update(_content(file, f'--allocation=like:{file}'))
+  if rule:
+    found.update(own_code.digest(rules.RULES.own_code(rule)))
   found.update(own_code.digest(code for field in dataclasses.fields(settings)
                                if field.metadata['names'] and getattr(settings, field.name)
                                for code in field.metadata['names'].own_code(getattr(settings, field.name))))
   return found.hexdigest()[:8]
+
+
+def _content(path: str, flag: str) -> bytes:
+  try:
+    return pathlib.Path(path).expanduser().read_bytes()
+  except OSError as error:
+    raise UsageError(f'{flag}: cannot be read: {error.strerror}') from error
 
 
 def _canonical(settings: Settings) -> Settings:
@@ -173,6 +197,7 @@ def _canonical(settings: Settings) -> Settings:
                          'chosen')
   if settings.check:
     _check(settings)
+  likeness.liked(settings.allocation or row.allocation)
   if settings.trained_on and registry.CHECKS.get(settings.trained_on).seam != 'data':
     raise UsageError(f'--trained_on={settings.trained_on}: expected a check that changes the data')
   return dataclasses.replace(settings, **changes)

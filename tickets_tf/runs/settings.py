@@ -27,7 +27,8 @@ class TicketSettings:
   pruner: str = setting('random', 'rule that finds the ticket, or package.module:name of a score function of your own',
                         names=rules.RULES)
   ratio: float = setting(0.95, 'pruning ratio: share of all prunable weights that is removed', low=0.0, below=1.0)
-  allocation: str = setting('', 'how kept weights are distributed over layers; empty: as the rule has it',
+  allocation: str = setting('', 'how kept weights are distributed over layers, also like:RULE or like:MASKFILE; empty: '
+                            'as the rule has it',
                             names=registry.ALLOCATIONS)
   pattern: str = setting('unstructured', 'where in a layer kept weights may sit: 1x4: whole blocks of 4 inputs of an '
                          'output; 2:4: at most 2 of every 4', names=registry.PATTERNS)
