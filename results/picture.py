@@ -1,7 +1,7 @@
 """Draws the verdicts of a study at one ratio as a table: python results/picture.py sanity_digits 0.98.
 
-The picture is verdicts.svg beside the study's verdicts.json: for each rule and check the points of accuracy that the
-check costs, coloured by the verdict.
+The picture is verdicts.svg beside the study's verdicts.json: for each rule the bounds of what it has above luck, and of
+the points of accuracy that each check costs it, coloured by what they say.
 """
 
 import pathlib
@@ -15,21 +15,27 @@ from matplotlib.patches import Rectangle
 from tickets_tf.judging import verdicts as verdicts_file
 from tickets_tf.judging.verdicts import Judgement
 from tickets_tf.judging.verdicts import Verdicts
+from tickets_tf.report import method
+from tickets_tf.report import wording
 
 FOLDER = pathlib.Path(__file__).resolve().parent
-COLOURS = {'sensitive': '#bfe3c0', 'insensitive': '#f6c4b8', 'undecided': '#eeeeee'}
-MEANING = {'sensitive': 'sensitive: the rule uses it', 'insensitive': 'insensitive: it does not',
-           'undecided': 'undecided after these seeds'}
+LUCK = 'above luck'
+COLOURS = {wording.USES: '#bfe3c0', wording.BETTER_WITHOUT: '#f6c4b8', wording.EQUIVALENT: '#d5cdf0',
+           wording.WORTH_LESS: '#d5cdf0', wording.OPEN: '#eeeeee', wording.UNAFFECTED: '#ffffff'}
+MEANING = {wording.USES: 'above 0: it uses it, or beats luck', wording.BETTER_WITHOUT: 'below 0: better without it',
+           wording.WORTH_LESS: 'below the margin', wording.OPEN: 'open: the seeds so far do not tell'}
 # In inches.
-ROW, NAME, CELL, TOP, BOTTOM = 0.34, 1.9, 1.08, 0.9, 0.42
+ROW, NAME, CELL, TOP, BOTTOM = 0.34, 1.9, 1.12, 0.9, 0.42
 
 
 def draw(verdicts: Verdicts, ratio: float) -> figure.Figure:
   """Returns the table of the judgements at one ratio; planted controls are left out."""
-  asked = [judgement for place, judgement in enumerate(verdicts.judgements)
-           if judgement.ratio == ratio and place not in verdicts.planted]
-  rules, checks = (list(dict.fromkeys(getattr(judgement, name) for judgement in asked)) for name in ('rule', 'check'))
-  width, height = NAME + CELL * len(checks), TOP + ROW * len(rules) + BOTTOM
+  asked = [judgement for judgement in verdicts.judgements if judgement.ratio == ratio]
+  cells = [*((LUCK, judgement) for judgement in verdicts.luck if judgement.ratio == ratio),
+           *((judgement.check, judgement) for judgement in asked)]
+  rules = list(dict.fromkeys(judgement.rule for judgement in asked))
+  columns = list(dict.fromkeys(column for column, _ in cells))
+  width, height = NAME + CELL * len(columns), TOP + ROW * len(rules) + BOTTOM
   drawing = figure.Figure(figsize=(width, height), facecolor='white')
   axes = drawing.add_axes((0, 0, 1, 1))
   axes.set_axis_off()
@@ -37,10 +43,10 @@ def draw(verdicts: Verdicts, ratio: float) -> figure.Figure:
   axes.set_ylim(height, 0)
   axes.text(0.1, 0.24, _title(verdicts, ratio), fontsize=11, fontweight='bold', va='center')
   axes.text(0.1, TOP - 0.2, 'rule, accuracy in %', fontsize=9, va='center')
-  for column, check in enumerate(checks):
+  for column, check in enumerate(columns):
     axes.text(NAME + CELL * (column + 0.5), TOP - 0.2, check, fontsize=9, ha='center', va='center')
-  for judgement in asked:
-    _cell(axes, judgement, rules.index(judgement.rule), checks.index(judgement.check))
+  for column, judgement in cells:
+    _cell(axes, judgement, rules.index(judgement.rule), columns.index(column))
   for row, rule in enumerate(rules):
     original = next(judgement.original for judgement in asked if judgement.rule == rule)
     axes.text(0.1, TOP + ROW * (row + 0.5), rule, fontsize=10, va='center')
@@ -49,25 +55,33 @@ def draw(verdicts: Verdicts, ratio: float) -> figure.Figure:
   return drawing
 
 
+def text(judgement: Judgement) -> str:
+  """Returns what stands in a cell: the bounds of the drop with one decimal, which hold for all of the rule together."""
+  found = judgement.interval.rule_family
+  if judgement.unaffected or found is None:
+    return 'the same' if judgement.unaffected else 'no bounds'
+  # Adding 0 makes -0.0 a 0.0.
+  return ' to '.join(f'{round(end or 0.0, 1) + 0.0:.1f}'.replace('-', '\N{MINUS SIGN}') for end in found)
+
+
 def _title(verdicts: Verdicts, ratio: float) -> str:
   of = verdicts.settings
-  return (f'Points of accuracy that a check costs: {of["model"]} on {of["dataset"]}, {ratio:.0%} of the weights '
-          f'removed, {len(verdicts.seeds)} seeds')
+  return (f'Bounds ({method.confidence(verdicts)}, all of a rule together) of the points of accuracy that a check '
+          f'costs: {of["model"]} on {of["dataset"]}, {ratio:.0%} of the weights removed, {len(verdicts.seeds)} seeds')
 
 
 def _cell(axes: Axes, judgement: Judgement, row: int, column: int) -> None:
-  left, top = NAME + CELL * column, TOP + ROW * row
-  axes.add_patch(Rectangle((left + 0.02, top + 0.02), CELL - 0.04, ROW - 0.04, color=COLOURS[judgement.verdict]))
-  text = f'{judgement.difference.mean:.1f}'.replace('-', '\N{MINUS SIGN}').replace('\N{MINUS SIGN}0.0', '0.0')
-  axes.text(left + CELL / 2, top + ROW / 2, text, fontsize=10, ha='center', va='center',
-            fontweight='normal' if judgement.verdict == 'undecided' else 'bold')
+  left, top, kind = NAME + CELL * column, TOP + ROW * row, wording.kind(judgement)
+  axes.add_patch(Rectangle((left + 0.02, top + 0.02), CELL - 0.04, ROW - 0.04, color=COLOURS[kind]))
+  axes.text(left + CELL / 2, top + ROW / 2, text(judgement), fontsize=9.5, ha='center', va='center',
+            fontweight='normal' if kind in (wording.OPEN, wording.UNAFFECTED) else 'bold')
 
 
 def _legend(axes: Axes, height: float) -> None:
-  for number, (verdict, text) in enumerate(MEANING.items()):
-    left = NAME + 2.4 * number
-    axes.add_patch(Rectangle((left, height - 0.3), 0.3, 0.2, color=COLOURS[verdict]))
-    axes.text(left + 0.4, height - 0.2, text, fontsize=9, va='center')
+  for number, (kind, meaning) in enumerate(MEANING.items()):
+    left = NAME + 2.5 * number
+    axes.add_patch(Rectangle((left, height - 0.3), 0.3, 0.2, color=COLOURS[kind]))
+    axes.text(left + 0.4, height - 0.2, meaning, fontsize=9, va='center')
 
 
 def main(study: str, ratio: str) -> None:

@@ -36,7 +36,8 @@ RESOLUTION, GUESSING, DENSE = 0.01, 10.0, 94.5
 STEPS = {'positions': 'its positions', 'ratios': 'its layer ratios', 'smartness': 'smart layer ratios'}
 
 
-def evidence(rule='snip', ratio=0.9, check='rearrange', original=(90.0, 90.5, 91.0), checked=(90.1, 90.2, 91.1), **more):
+def evidence(rule='snip', ratio=0.9, check='rearrange', original=(90.0, 90.5, 91.0), checked=(90.1, 90.2, 91.1),
+             **more):
   """Returns `Evidence` of accuracies; `more` replaces what else it holds."""
   seeds = tuple(range(len(original)))
   return Evidence(**{
@@ -48,10 +49,10 @@ def evidence(rule='snip', ratio=0.9, check='rearrange', original=(90.0, 90.5, 91
 
 
 def judged(found, margin=0.5, low=8.0):
-  """Returns the judgements of evidence, each with a sentence; `low`: the gap between dense and luck, at its low end."""
-  scale = Scale(Margin(margin), {each.ratio: Gap(10.0, low) for each in found}, RESOLUTION, GUESSING, 0.05)
-  return [each if each.sentence else dataclasses.replace(each, sentence=_sentence(each))
-          for each in judge(found, scale)[0]]
+  """Returns the judgements of evidence; `low`: the low end of the gap between the dense network and luck."""
+  gaps = {each.ratio: Gap(10.0, (low, 12.0)) for each in found}
+  scale = Scale(Margin.parse(str(margin)), gaps, RESOLUTION, GUESSING, 0.05)
+  return list(judge(found, scale)[0])
 
 
 def verdicts(rules=tuple(RULES), ratios=(0.9, 0.95, 0.98), checks=tuple(CHECKS), seeds=5, margin=0.5, spread=0.12,
@@ -60,7 +61,8 @@ def verdicts(rules=tuple(RULES), ratios=(0.9, 0.95, 0.98), checks=tuple(CHECKS),
   rng = np.random.default_rng(20)
   luck = {ratio: 84 - 40 * (ratio - 0.9) + rng.normal(0, spread, seeds) for ratio in ratios}
   of_dense = DENSE + rng.normal(0, spread, seeds)
-  found = [each for rule in rules for ratio in ratios for each in _of_rule(rule, ratio, checks, luck[ratio], spread, rng)]
+  found = [each for rule in rules for ratio in ratios
+           for each in _of_rule(rule, ratio, checks, luck[ratio], spread, rng)]
   gaps = [evidence('dense', ratio, 'luck', of_dense, luck[ratio], allocation='', subject='what it has beyond luck')
           for ratio in ratios]
   steps = [each for rule in rules * ladders for ratio in ratios
@@ -71,9 +73,9 @@ def verdicts(rules=tuple(RULES), ratios=(0.9, 0.95, 0.98), checks=tuple(CHECKS),
       'command': f'bin/sanity_check --pruners={",".join(rules)} --ratios=0.9 --seeds={seeds}', 'commit': '0123abc',
       'environment': {'python': '3.11.2', 'packages': {'numpy': '2.4.6'}},
       'settings': dataclasses.asdict(tickets_tf.Settings(dataset='cifar10', model='resnet20', data_dir='data')),
-      'margin': str(margin), 'alpha': 0.05, 'accuracy': 'settled_accuracy', 'resolution': RESOLUTION, 'guessing': GUESSING,
-      'seeds': tuple(range(seeds)), 'looks': None, 'stopped': None, 'failures': (), 'exploratory': (),
-      'pooled': verdicts_file.Pooled(12.0, 0.1, 30),
+      'margin': str(margin), 'alpha': 0.05, 'accuracy': 'settled_accuracy', 'resolution': RESOLUTION,
+      'guessing': GUESSING, 'seeds': tuple(range(seeds)), 'looks': None, 'stopped': None,
+      'failures': (), 'exploratory': (), 'pooled': verdicts_file.Pooled(12.0, 0.1, 30),
       'controls': Controls(True, ('random (smart), rearrange: open, must be open',), ()),
       'dense': sample(of_dense),
       'luck': tuple(each for each in asked if each.check == 'luck'),
@@ -144,24 +146,21 @@ def _of_rule(rule, ratio, checks, luck, spread, rng):
 
 def _steps(rule, ratio, luck, spread, rng):
   """Yields the evidence on each step of a rule's ladder."""
-  levels = [luck + 6, luck + 2, luck, luck - 3]
+  levels = [luck + above + rng.normal(0, spread, len(luck)) for above in (6, 2, 0, -3)]
   for check, before, after in zip(STEPS, levels, levels[1:], strict=False):
-    yield evidence(rule, ratio, check, before, after + rng.normal(0, spread, len(luck)), subject=STEPS[check])
+    yield evidence(rule, ratio, check, before, after, subject=STEPS[check])
 
 
 def _ladder(rule, ratio, steps):
   return Ladder(rule, RULES.get(rule, 'global'), ratio, ('original', 'rearrange', 'luck', 'uniform'),
-                (*(step.original for step in steps), steps[-1].checked), tuple(steps), 'erk', {'erk': 0.02, 'smart': 0.05})
+                (*(step.original for step in steps), steps[-1].checked), tuple(steps), 'erk',
+                {'erk': 0.02, 'smart': 0.05})
 
 
 def _drop(rule, check, ratio):
   uses = rule in ('lottery', 'lr_rewinding', 'hybrid')
   return {'rearrange': 4 * uses, 'shuffle_weights': 3 * uses, 'reinitialise': 2.5 * uses,
           'invert': 6 * (rule != 'random'), 'half_dataset': 0.7 * uses}.get(check, 0.9 * uses * (ratio > 0.95))
-
-
-def _sentence(judgement):
-  return f'{judgement.subject} to {judgement.rule}: {", ".join(judgement.statements)}'
 
 
 def _rounded(values):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from tickets_tf.judging.collapses import Collapses
 from tickets_tf.judging.verdicts import Judgement
 from tickets_tf.judging.verdicts import Ladder
 from tickets_tf.judging.verdicts import Verdicts
@@ -14,9 +15,10 @@ from tickets_tf.report import wording
 
 ALARM = 'CONTROLS FAILED: do not rely on the statements of this report'
 COLLAPSES = ('A ticket collapsed if its run failed, no path leads through it, or its network does no better than '
-             'guessing. Means hide rare collapses, so how often they happen is compared by itself: p is that of an '
-             'exact two-sided test that both sides collapse equally often, and stands for that one comparison alone.')
-COLLAPSES_HEADER = ('rule', 'ratio', 'check', 'originals', 'checked', 'p')
+             'guessing. Means hide rare collapses, so how often they happen is a comparison of its own, by the exact '
+             'sign test of the seeds of which only one ticket collapsed (McNemar 1947), held together with all of the '
+             'rule. The intervals of the rates are exact as well (Clopper and Pearson 1934).')
+COLLAPSES_HEADER = ('rule', 'ratio', 'check', 'originals', 'checked', 'what is shown')
 
 
 def title(verdicts: Verdicts) -> str:
@@ -117,7 +119,7 @@ def luck_missing(verdicts: Verdicts) -> str:
 def tally(judgements: Iterable[Judgement]) -> str:
   """Returns how many comparisons there are of each kind, as one sentence without a full stop."""
   kinds = [wording.kind(judgement) for judgement in judgements]
-  parts = [f'{kinds.count(kind)} {name}' for kind, name in wording.NAMES.items() if kind in kinds]
+  parts = [f'{name} {kinds.count(kind)}' for kind, name in wording.NAMES.items() if kind in kinds]
   return f'{wording.count(len(kinds), "comparison")}: {", ".join(parts)}' if kinds else 'No comparison was made'
 
 
@@ -166,17 +168,23 @@ def ladder(of: Ladder) -> list[str]:
 
 
 def collapses(verdicts: Verdicts) -> list[tuple[str, ...]]:
-  """Returns a row for each comparison in which a ticket collapsed.
+  """Returns a row for each comparison in which a ticket collapsed, as text: see `COLLAPSES_HEADER`.
 
   Args:
     verdicts: the verdicts.
-
-  Returns:
-    (rule, ratio, check, originals that collapsed, checked that did, p-value), as text.
   """
-  return [(wording.name(each), f'{each.ratio:g}', each.check, f'{each.collapses.original} of {len(each.seeds)}',
-           f'{each.collapses.checked} of {len(each.seeds)}', wording.p_value(each.collapses.p_value))
-          for each in (*verdicts.luck, *verdicts.judgements) if each.collapses.original or each.collapses.checked]
+  return [(wording.name(each), f'{each.ratio:g}', each.check, *_rates(each.collapses), each.collapses.difference)
+          for each in (*verdicts.luck, *shown(verdicts)) if each.collapses.original or each.collapses.checked]
+
+
+def _rates(found: Collapses) -> tuple[str, str]:
+  return (_rate(found.original, found.seeds, found.original_rate),
+          _rate(found.checked, found.seeds, found.checked_rate))
+
+
+def _rate(count: int, seeds: int, ends: tuple[float, float]) -> str:
+  low, high = ends
+  return f'{count} of {seeds} [{100 * low:.0f}, {100 * high:.0f}]%'
 
 
 def unaffected(judgements: Iterable[Judgement]) -> str:

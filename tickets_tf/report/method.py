@@ -23,12 +23,12 @@ def margin(verdicts: Verdicts) -> str:
 def key() -> list[tuple[str, str]]:
   """Returns (kind or '', what the word tests) of each word, in the order of reading; [L, U] is the interval."""
   return [
-      (wording.USES, 'uses it: L > 0, the whole interval of the drop is above zero. Worth more than m: L > m, it is '
-                     'above the margin m.'),
+      (wording.USES, 'uses it: L > 0, the whole interval of the drop is above zero. Worth more than d: L > d, it is '
+                     'above the margin d.'),
       (wording.BETTER_WITHOUT, 'better without it: U < 0, the checked tickets have the higher mean.'),
-      (wording.EQUIVALENT, 'equivalent within m: L > \N{MINUS SIGN}m and U < m, the mean changes by less than m either '
+      (wording.EQUIVALENT, 'equivalent within d: L > \N{MINUS SIGN}d and U < d, the mean changes by less than d either '
                            'way.'),
-      (wording.WORTH_LESS, 'worth less than m: U < m, the drop is at most U points. That is not that it is zero.'),
+      (wording.WORTH_LESS, 'worth less than d: U < d, the drop is at most U points. That is not that it is zero.'),
       (wording.OPEN, 'open: the interval fits none of these. The seeds so far do not tell; that is no finding.'),
       (wording.UNAFFECTED, 'unaffected by construction: both tickets are the same to the bit. That is no finding '
                            'either.')]
@@ -51,7 +51,7 @@ def _bounds(verdicts: Verdicts) -> list[str]:
       f'interval: with {confidence(verdicts)}, all intervals of a rule in this report hold together, as far as '
       'accuracies are about normal over seeds (Dunnett 1955). The wider interval beside it holds together with all of '
       'the call. All words are read off the interval of the rule, and are told with its bounds; the estimate between '
-      f'them is no bound. The margin m is {margin(verdicts)}.',
+      f'them is no bound. The margin d is {margin(verdicts)}.',
       'The variance of every set of tickets is moderated by those of the same rule and ratio (Smyth 2004), and one '
       'correlation between the tickets of a seed is estimated for the whole call.']
   if shared and shared.degrees_of_freedom:

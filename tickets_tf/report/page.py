@@ -19,7 +19,7 @@ from tickets_tf.report import wording
 _ENVIRONMENT = jinja2.Environment(loader=jinja2.PackageLoader('tickets_tf.report'), autoescape=True,
                                   undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 _ENVIRONMENT.filters.update({name: getattr(wording, name) for name in (
-    'count', 'drop', 'interval', 'keep_ratio', 'kind', 'mean_and_deviation', 'name', 'number', 'plain', 'statements')})
+    'count', 'drop', 'interval', 'keep_ratio', 'kind', 'mean_and_deviation', 'name', 'number', 'plain', 'words')})
 _ENVIRONMENT.filters['gap'] = findings.gap
 
 
@@ -80,8 +80,12 @@ def _section(number: int, rule: wording.RuleJudgements, verdicts: Verdicts, axis
 
 
 def _luck(verdicts: Verdicts, axis: plots.Scale) -> markupsafe.Markup | None:
-  return _forest([(f'{each.ratio:g} {wording.name(each)}', each) for each in verdicts.luck], axis, 'luck',
-                 'what each rule has above luck', 'rule - luck, points')
+  # An allocation is told only if it tells rules apart: there is little room.
+  allocations = {each.rule: {other.allocation for other in verdicts.luck if other.rule == each.rule}
+                 for each in verdicts.luck}
+  rows = [(f'{each.ratio:g} {wording.name(each) if len(allocations[each.rule]) > 1 else each.rule}', each)
+          for each in verdicts.luck]
+  return _forest(rows, axis, 'luck', 'what each rule has above luck', 'rule - luck, points')
 
 
 def _ladder(number: int, ladder: Ladder) -> _Ladder:
@@ -98,7 +102,7 @@ def _forest(rows: Iterable[tuple[str, Judgement]], axis: plots.Scale, name: str,
   rows = [(label, judgement) for label, judgement in rows if not judgement.unaffected]
   if not rows:
     return None
-  said = '; '.join(f'{label} {wording.drop(judgement)}, {wording.statements(judgement)}' for label, judgement in rows)
+  said = '; '.join(f'{label} {wording.drop(judgement)}, {wording.words(judgement)}' for label, judgement in rows)
   return _plot(plots.forest(rows, axis, name, *zero), f'Plot of {of} in points, with intervals: {said}')
 
 

@@ -60,8 +60,7 @@ def forest(rows: Sequence[tuple[str, Judgement]], axis: Scale, name: str, zero: 
     for row, (_, judgement) in enumerate(rows):
       colour = drawing.COLOURS[wording.kind(judgement)]
       if judgement.margin:
-        axes.broken_barh([(-judgement.margin, 2 * judgement.margin)], (row - 0.5, 1), color=drawing.COLOURS['band'],
-                         linewidth=0, zorder=0)
+        axes.barh(row, 2 * judgement.margin, 1, -judgement.margin, color=drawing.COLOURS['band'], linewidth=0, zorder=0)
       for found, width in ((judgement.interval.whole_call, 1.2), (judgement.interval.rule_family, 4)):
         if found is not None:
           axes.hlines(row, *drawing.numbers(found), color=colour, linewidth=width)
@@ -117,6 +116,7 @@ def waterfall(ladder: Ladder, names: Sequence[str], name: str) -> str:
       drawing.label(axes, row, drawing.shortened(label, 22), -7, fontsize=11)
       drawing.label(axes, row, f'{wording.MARKS[kind]} {wording.interval(step) or "no interval"}', 7,
                     color=drawing.COLOURS[kind], fontsize=10)
+    axes.margins(x=0.06)
     axes.set_xlabel('test accuracy, %')
     axes.xaxis.set_major_locator(ticker.MaxNLocator(6))
     return drawing.svg(axes)

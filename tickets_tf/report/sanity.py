@@ -140,7 +140,7 @@ def _overview(rules: Sequence[wording.RuleJudgements], verdicts: Verdicts) -> st
 
 def _judgements(named: Iterable[tuple[str, Judgement]], verdicts: Verdicts, name: str = 'check',
                 sides: tuple[str, str] = ('original, %', 'checked, %'),
-                said: Callable[[Judgement], str] = wording.statements) -> str:
+                said: Callable[[Judgement], str] = wording.words) -> str:
   confidence = method.confidence(verdicts)
   header = (name, 'seeds', *sides, f'drop, points [{confidence}, all of the rule]', 'statement',
             f'[{confidence}, whole call]', 'in words')

@@ -55,7 +55,7 @@ def cells(judgement: Judgement) -> tuple[str, ...]:
 
 
 def _cells(judgement: Judgement) -> tuple[str, ...]:
-  return wording.one_line(judgement.check), *cells(judgement), wording.statements(judgement)
+  return wording.one_line(judgement.check), *cells(judgement), wording.words(judgement)
 
 
 def _controls(verdicts: Verdicts) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 import dataclasses
 from typing import Any
 
+from tickets_tf.judging import statements
 from tickets_tf.judging.verdicts import Judgement
 from tickets_tf.judging.verdicts import KeepRatios
 from tickets_tf.judging.verdicts import Sample
@@ -16,6 +17,9 @@ MARKS = {USES: '+', BETTER_WITHOUT: '\N{MINUS SIGN}', EQUIVALENT: '=', WORTH_LES
 NAMES = {USES: 'uses it', BETTER_WITHOUT: 'better without it', EQUIVALENT: 'equivalent', WORTH_LESS: 'worth less',
          OPEN: 'open', UNAFFECTED: 'unaffected by construction'}
 NOTHING = '\N{EN DASH}'
+# What is said first comes first, as in `kind`.
+_ORDER = (statements.USES, statements.MORE, statements.BETTER_WITHOUT, statements.EQUIVALENT, statements.LESS,
+          statements.OPEN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,14 +83,12 @@ def kind(judgement: Judgement) -> str:
   if judgement.unaffected:
     return UNAFFECTED
   # The side of zero comes first: it needs no margin.
-  for found, beginning in ((USES, 'uses'), (BETTER_WITHOUT, 'better'), (USES, 'worth more'),
-                           (EQUIVALENT, 'equivalent'), (WORTH_LESS, 'worth less')):
-    if any(statement.startswith(beginning) for statement in judgement.statements):
-      return found
-  return OPEN
+  found = {statements.USES: USES, statements.BETTER_WITHOUT: BETTER_WITHOUT, statements.EQUIVALENT: EQUIVALENT,
+           statements.LESS: WORTH_LESS}
+  return next((kind_ for statement, kind_ in found.items() if statement in judgement.statements), OPEN)
 
 
-def statements(judgement: Judgement, whole_call: bool = False) -> str:
+def words(judgement: Judgement, whole_call: bool = False) -> str:
   """Returns all that can be said of a comparison as words in a row, such as 'uses it, worth more than 0.5'.
 
   Args:
@@ -96,13 +98,13 @@ def statements(judgement: Judgement, whole_call: bool = False) -> str:
   if judgement.unaffected:
     return NAMES[UNAFFECTED]
   found = judgement.statements_whole_call if whole_call else judgement.statements
-  return ', '.join(_with_margin(statement, judgement.margin) for statement in found) or NAMES[OPEN]
+  return ', '.join(_with_margin(statement, judgement.margin) for statement in _ORDER if statement in found)
 
 
-def _with_margin(statement: str, margin: float | None) -> str:
-  words = {'worth more': 'worth more than', 'worth less': 'worth less than', 'equivalent': 'equivalent within'}
-  found = next((said for beginning, said in words.items() if statement.startswith(beginning)), None)
-  return statement if margin is None or found is None else f'{found} {margin:.3g}'
+def _with_margin(statement: statements.Statement, margin: float | None) -> str:
+  said = {statements.MORE: 'worth more than', statements.LESS: 'worth less than',
+          statements.EQUIVALENT: 'equivalent within'}.get(statement)
+  return statement if margin is None or said is None else f'{said} {margin:.3g}'
 
 
 def interval(judgement: Judgement, whole_call: bool = False) -> str:
@@ -110,7 +112,7 @@ def interval(judgement: Judgement, whole_call: bool = False) -> str:
 
   Args:
     judgement: the comparison.
-    whole_call: which interval, see `statements`.
+    whole_call: which interval, see `words`.
   """
   found = judgement.interval.whole_call if whole_call else judgement.interval.rule_family
   return '' if found is None else f'[{", ".join(map(number, found))}]'
@@ -146,8 +148,8 @@ def remarks(judgement: Judgement, guessing: float | None) -> list[str]:
       found.append(f'{failed} of {count(seeds, f"{side} run")} failed and {"counts" if failed == 1 else "count"} at '
                    f'guessing{at}')
   if judgement.missing:
-    found.append(f'nothing is known of {count(judgement.missing, "seed")}: a run failed, and the older file does not tell '
-                 'which')
+    found.append(f'nothing is known of {count(judgement.missing, "seed")}: a run failed, and the older file does not '
+                 'tell which')
   if cut:
     found.append(f'no path leads through the original or the checked network in {cut} of {count(seeds, "seed")}')
   collapses = judgement.collapses
@@ -170,11 +172,6 @@ def number(value: float | None) -> str:
 def mean_and_deviation(sample: Sample) -> str:
   """Returns 'mean ± sample standard deviation', of several seeds, or the mean alone, of one."""
   return number(sample.mean) + ('' if sample.deviation is None else f' ± {number(sample.deviation)}')
-
-
-def p_value(value: float | None) -> str:
-  """Returns a p-value with three decimals."""
-  return NOTHING if value is None else '< 0.001' if value < 0.001 else f'{value:.3f}'
 
 
 def keep_ratio(value: float | None) -> str:
