@@ -18,7 +18,7 @@ LAYERS = (Layer('conv', (1, 10), 10, 1, None, None), Layer('classifier', (1, 10)
 
 
 class World:
-  """Runs whose accuracies are known: 90% less what a check costs a rule, with noise by seed.
+  """Runs whose accuracies are known: 90% less what a check costs a rule, with noise by seed; the dense network 98%.
 
   Args:
     costs: (rule, check) -> drop in percent points, or a list with the drop of each seed.
@@ -28,7 +28,8 @@ class World:
   """
 
   def __init__(self, costs, noise=0.05, limit=None, test_images=10000):
-    self.costs, self.noise, self.limit, self.test_images, self.made = costs, noise, limit, test_images, []
+    self.costs, self.noise, self.limit = {('dense', ''): -8.0, **costs}, noise, limit
+    self.test_images, self.made = test_images, []
 
   def run_all(self, runs, parallel=1, minutes=0, say=print, progress=True):
     runs = list(dict.fromkeys(map(Run, runs)))

@@ -19,6 +19,8 @@ from tickets_tf.judging.margin import Margin
 from tickets_tf.judging.question import LUCK
 from tickets_tf.judging.question import SEEDS
 from tickets_tf.judging.question import Question
+from tickets_tf.judging.statements import OPEN
+from tickets_tf.judging.statements import USES
 from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs.run import Run
 from tickets_tf.runs.run import digest
@@ -180,8 +182,8 @@ class Plan:
       return []
     ratio = max(_CONTROL_RATIO, *self.ratios)
     chance = self._table_row('random', ratio)
-    return [Question(self._table_row('lr_rewinding', ratio), 'rearrange', control='uses it'),
-            Question(chance, SEEDS, chance, shift=-(-(self.seeds or self.max_seeds) // _FAR) * _FAR, control='open')]
+    return [Question(self._table_row('lr_rewinding', ratio), 'rearrange', control=USES),
+            Question(chance, SEEDS, chance, shift=-(-(self.seeds or self.max_seeds) // _FAR) * _FAR, control=OPEN)]
 
   def every_question(self) -> list[Question]:
     """Returns all that is asked, none twice, in order of importance."""

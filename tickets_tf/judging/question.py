@@ -1,14 +1,11 @@
 """One question of a sanity check: two tickets that differ in one thing, and what that thing is called."""
 
 import dataclasses
-from typing import TYPE_CHECKING
 from typing import Any
 
 from tickets_tf import registry
+from tickets_tf.judging.statements import Statement
 from tickets_tf.runs.run import Run
-
-if TYPE_CHECKING:
-  from tickets_tf.judging.statements import Statement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Question:
   check: str
   other: Run | None = None
   shift: int = 0
-  control: 'Statement | None' = None
+  control: Statement | None = None
 
   def original(self, seed: int) -> Run:
     """Returns the run of the original ticket."""
