@@ -72,14 +72,15 @@ def screenshot(folder, source, dark):
 
 @pytest.fixture(scope='module')
 def source():
-  return page.html(sanity_verdicts.failed())
+  verdicts = sanity_verdicts.with_judgement(sanity_verdicts.failed(), 4, statements=('equivalent', 'worth less than d'))
+  return page.html(sanity_verdicts.with_judgement(verdicts, 5, statements=('better without it',)))
 
 
 @pytest.mark.parametrize('width', [1280, 800, 390, 320])
 def test_it_fits_a_window_of_any_width(width, source, tmp_path):
   found = measure(tmp_path, source, width)
   assert found['width'] <= width
-  assert len(found['plots']) == 10 and all(w > min(width, 400) * 0.8 and h > 60 for w, h in found['plots'])
+  assert len(found['plots']) == 11 and all(w > min(width, 400) * 0.8 and h > 60 for w, h in found['plots'])
   assert found['outside'] == [] and found['overlaps'] == 0
   assert found['requests'] == 0
 
@@ -95,7 +96,7 @@ def test_names_of_any_length_fit_a_phone(tmp_path):
 def test_light_and_dark_have_their_own_paper_and_ink(source, tmp_path):
   light, dark = (measure(tmp_path, source, 1280, dark) for dark in (False, True))
   assert light['paper'] == 'rgb(255, 255, 255)' and max(_channels(dark['paper'])) < 50
-  assert len(light['fills']) >= 4 and not set(light['fills']) & set(dark['fills'])
+  assert len(light['fills']) >= 5 and not set(light['fills']) & set(dark['fills'])
   for found in (light, dark):
     # WCAG's contrast for text.
     assert all(_contrast(fill, found['paper']) > 4.5 for fill in found['fills'])
