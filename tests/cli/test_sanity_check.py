@@ -80,12 +80,12 @@ def test_hours_choose_the_seeds(monkeypatch, tmp_path, world, capsys):
 
   def within(plan, hours, progress):
     asked.append((plan.seeds, hours, progress))
-    return dataclasses.replace(plan, seeds=6)
+    return dataclasses.replace(plan, seeds=4)
 
   monkeypatch.setattr(planning, 'within', within)
   found = judged(monkeypatch, tmp_path, hours=2.0)
-  assert asked == [(5, 2.0, True)] and len(found.seeds) == 6 and '--seeds=6' in found.command
-  assert '--hours=2: 6 seeds' in capsys.readouterr().out
+  assert asked == [(5, 2.0, True)] and len(found.seeds) == 4 and '--seeds=4' in found.command
+  assert '--hours=2: 4 seeds' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('flags', [{'rejudge': 'verdicts.json'}, {'output': 'folder'}])
