@@ -12,12 +12,12 @@ import time
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import sweep
-from tickets_tf.judging.estimates import MINIMUM
 from tickets_tf.judging.design import ASSUMED_DEVIATION
 from tickets_tf.judging.design import Design
 from tickets_tf.judging.design import Size
 from tickets_tf.judging.design import Spread
 from tickets_tf.judging.design import smallest_drop
+from tickets_tf.judging.estimates import MINIMUM
 from tickets_tf.judging.plan import Plan
 from tickets_tf.judging.question import Question
 from tickets_tf.runs import records

@@ -5,8 +5,8 @@ import math
 
 import scipy  # Its stats is imported when it is first used, half a second that most programs save.
 
-from tickets_tf.judging.estimates import MINIMUM
 from tickets_tf.judging.bounds import critical_value
+from tickets_tf.judging.estimates import MINIMUM
 
 POWER = 0.8
 # Of the differences between two tickets of one seed, in percent points, if nothing is known: 1 for each of them.
