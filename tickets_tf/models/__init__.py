@@ -1,5 +1,6 @@
 """Networks by name, and the one answer to what may be pruned in a network."""
 
+from tickets_tf.models import strided_gradient
 from tickets_tf.models.build import build_model
 from tickets_tf.models.macs import multiply_accumulates
 from tickets_tf.models.paths import collapse
@@ -13,3 +14,6 @@ from tickets_tf.models.vgg import vgg
 
 __all__ = ['build_model', 'collapse', 'effective_mask', 'effective_weights', 'live_positions',
            'multiply_accumulates', 'prunable_kernels', 'resnet', 'unpruned_weights', 'vgg']
+
+# Whoever trains or scores a network imports this package.
+strided_gradient.install()
