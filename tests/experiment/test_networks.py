@@ -48,6 +48,19 @@ def test_the_seed_decides_the_batches(digits):
   assert plain == again != other
 
 
+def test_the_seeds_of_order_and_initialisation_decide_nothing_else(digits):
+  plain, other = weights(digits), weights(digits, init_seed=7)
+  assert not np.array_equal(plain[0], other[0])
+  assert all(map(np.array_equal, plain, weights(digits, order_seed=7)))
+  assert all(map(np.array_equal, weights(digits, 'reinitialisation'),
+                 weights(digits, 'reinitialisation', init_seed=7))), 'what a check draws is no initialisation'
+  flipped = dataclasses.replace(digits, augmentation='crop_flip')
+  batches = [drawn(flipped, **changes) for changes in ({}, {'init_seed': 7}, {'order_seed': 7}, {'pruner': 'dense'})]
+  for name in ('index', 'offset', 'flip'):
+    first, same, ordered, dense = (each[name].numpy().tolist() for each in batches)
+    assert first == same and first != ordered and first != dense and ordered != dense, name
+
+
 def test_images_are_augmented_as_the_settings_or_else_the_data_set_have_it(digits):
   flipped = dataclasses.replace(digits, augmentation='crop_flip')
   assert set(drawn(flipped)) == {'index', 'offset', 'flip'}

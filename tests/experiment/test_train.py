@@ -260,10 +260,11 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 
 def test_evaluate_agrees(unbroken):
   settings, record = unbroken
-  found, recorded = evaluate.evaluate(Run(settings).folder.path, quiet)
-  assert found == recorded == record.final_accuracy
+  found = evaluate.evaluate(Run(settings).folder.path)
+  assert found.agrees and found.figures[0] == evaluate.Figure(
+      'test accuracy', f'{record.final_accuracy:.2%}', f'{record.final_accuracy:.2%}', True)
   with pytest.raises(UsageError, match=r'holds no record.json'):
-    evaluate.evaluate(Run(settings).folder.path.parent, quiet)
+    evaluate.evaluate(Run(settings).folder.path.parent)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path, monkeypatch):

@@ -115,7 +115,8 @@ def collapse(model: keras.Model, mask: Mask) -> Collapse:
 
 def effective_weights(model: keras.Model) -> int | None:
   """Returns how many weights that are not zero lie on a path of such weights; None as for `effective_mask`."""
-  mask = effective_mask(model, Mask((kernel.name, np.array(kernel.variable) != 0) for kernel in prunable_kernels(model)))
+  present = Mask((kernel.name, np.array(kernel.variable) != 0) for kernel in prunable_kernels(model))
+  mask = effective_mask(model, present)
   return mask.kept if mask else None
 
 
