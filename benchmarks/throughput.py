@@ -12,6 +12,7 @@ from tickets_tf import training
 from tickets_tf.data import Examples
 from tickets_tf.experiment import networks
 from tickets_tf.experiment import tickets
+from tickets_tf.runs.run import Run
 from tickets_tf.runs.settings import Settings
 
 _IMAGE, _CLASSES = (32, 32, 3), 10
@@ -51,8 +52,8 @@ def images_per_second(settings: Settings, steps: int, rounds: int) -> list[float
   dataset = data.Dataset('random', examples, examples.take(slice(0, settings.batch_size)),
                          tuple(map(str, range(_CLASSES))), (0.5,) * 3, (0.25,) * 3, 'crop_flip', 4)
   strategy = training.make_strategy(settings.strategy, settings.replicas)
-  pipeline = networks.pipeline(settings, dataset, strategy)
-  model = networks.network(settings, dataset, strategy, 'initialisation')
+  pipeline = networks.pipeline(Run(settings), dataset, strategy)
+  model = networks.network(Run(settings), dataset, strategy, networks.INITIALISATION)
   mask = tickets.find_ticket(model, 'random', settings.ratio).mask
   with tempfile.TemporaryDirectory() as folder:
     epochs = training.train(model, mask, pipeline, dataset.test, settings, pathlib.Path(folder), strategy)

@@ -233,3 +233,13 @@ def test_a_batch_that_cannot_be_shared(examples):
   for call in (lambda: pipeline.batch(0, 0, 3), lambda: pipeline.dataset(0, 1, parts=3)):
     with pytest.raises(UsageError, match='--batch_size=8: cannot be cut into 3 equal shares'):
       call()
+
+
+def test_the_first_epochs_can_have_the_seed_of_another_pipeline(examples):
+  data = examples(40)
+  first, later = (_pipeline(data, seed=seed, augmentation='crop_flip') for seed in (1, 2))
+  both = _pipeline(data, seed=2, augmentation='crop_flip', first_seed=1, first_epochs=3)
+  steps = first.steps_per_epoch
+  assert _same(_collect(both.dataset(0, 3 * steps)), _collect(first.dataset(0, 3 * steps)))
+  assert _same(_collect(both.dataset(3 * steps, 5 * steps)), _collect(later.dataset(3 * steps, 5 * steps)))
+  assert not _same(_collect(first.dataset(3 * steps, 5 * steps)), _collect(later.dataset(3 * steps, 5 * steps)))

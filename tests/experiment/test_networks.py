@@ -10,6 +10,7 @@ import tickets_tf
 from tickets_tf import data
 from tickets_tf import training
 from tickets_tf.experiment import networks
+from tickets_tf.runs.run import Run
 
 SETTINGS = tickets_tf.Settings(model='resnet8', width=4, batch_size=32)
 
@@ -20,12 +21,12 @@ def digits():
 
 
 def drawn(digits, **changes):
-  return networks.pipeline(dataclasses.replace(SETTINGS, **changes), digits, training.make_strategy()).draw(0)
+  return networks.pipeline(Run(dataclasses.replace(SETTINGS, **changes)), digits, training.make_strategy()).draw(0)
 
 
 def weights(digits, purpose='initialisation', **changes):
   settings = dataclasses.replace(SETTINGS, **changes)
-  return networks.network(settings, digits, training.make_strategy(), purpose).get_weights()
+  return networks.network(Run(settings), digits, training.make_strategy(), purpose).get_weights()
 
 
 def test_the_seed_and_the_purpose_decide_the_weights(digits):
@@ -36,8 +37,8 @@ def test_the_seed_and_the_purpose_decide_the_weights(digits):
 
 
 def test_the_precision_of_a_network_is_its_own(digits):
-  half = networks.network(dataclasses.replace(SETTINGS, mixed_precision='bfloat16'), digits, training.make_strategy(),
-                          'initialisation')
+  half = networks.network(Run(dataclasses.replace(SETTINGS, mixed_precision='bfloat16')), digits,
+                          training.make_strategy(), networks.INITIALISATION)
   assert half.layers[1].compute_dtype == 'bfloat16' and half.layers[1].dtype == 'float32'
   assert keras.mixed_precision.global_policy().name == 'float32', 'networks of others stay as they were'
 
@@ -45,6 +46,19 @@ def test_the_precision_of_a_network_is_its_own(digits):
 def test_the_seed_decides_the_batches(digits):
   plain, again, other = (drawn(digits, seed=seed)['index'].numpy().tolist() for seed in (0, 0, 1))
   assert plain == again != other
+
+
+def test_the_seeds_of_order_and_initialisation_decide_nothing_else(digits):
+  plain, other = weights(digits), weights(digits, init_seed=7)
+  assert not np.array_equal(plain[0], other[0])
+  assert all(map(np.array_equal, plain, weights(digits, order_seed=7)))
+  assert all(map(np.array_equal, weights(digits, 'reinitialisation'),
+                 weights(digits, 'reinitialisation', init_seed=7))), 'what a check draws is no initialisation'
+  flipped = dataclasses.replace(digits, augmentation='crop_flip')
+  batches = [drawn(flipped, **changes) for changes in ({}, {'init_seed': 7}, {'order_seed': 7}, {'pruner': 'dense'})]
+  for name in ('index', 'offset', 'flip'):
+    first, same, ordered, dense = (each[name].numpy().tolist() for each in batches)
+    assert first == same and first != ordered and first != dense and ordered != dense, name
 
 
 def test_images_are_augmented_as_the_settings_or_else_the_data_set_have_it(digits):
@@ -56,5 +70,5 @@ def test_images_are_augmented_as_the_settings_or_else_the_data_set_have_it(digit
 
 
 def test_batches_are_normalised_as_the_data_set_is(digits):
-  found = networks.pipeline(SETTINGS, digits, training.make_strategy())
+  found = networks.pipeline(Run(SETTINGS), digits, training.make_strategy())
   assert (found.mean, found.std) == (digits.mean, digits.std) and digits.mean != digits.std

@@ -76,8 +76,8 @@ def test_the_seed_decides_how_a_ticket_is_changed(tiny, tmp_path):
 
 def test_pre_training_sees_the_data_that_its_seed_changes(tiny, monkeypatch):
   seen, pipeline = [], networks.pipeline
-  monkeypatch.setattr(networks, 'pipeline', lambda settings, dataset, strategy: seen.append(dataset) or pipeline(
-      settings, dataset, strategy))
+  monkeypatch.setattr(networks, 'pipeline', lambda run, dataset, strategy: seen.append(dataset) or pipeline(
+      run, dataset, strategy))
   mask_of(tiny(pruner='dense', trained_on='random_labels', seed=3))
   digits = data.load_dataset('digits', None, 0, 160)
   np.testing.assert_array_equal(seen[0].train.labels,

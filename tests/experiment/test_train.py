@@ -17,6 +17,7 @@ from tickets_tf.experiment import ticket_stage
 from tickets_tf.experiment import train
 from tickets_tf.pruning.collapse import Collapse
 from tickets_tf.pruning.mask import load_mask
+from tickets_tf.runs import correct
 from tickets_tf.runs import records
 from tickets_tf.runs.run import Run
 from tickets_tf.runs.settings import from_dict
@@ -54,7 +55,7 @@ def test_what_a_run_leaves(unbroken):
   folder = Run(settings).folder.path
   assert {path.name for path in folder.iterdir()} == {
       '.lock', 'settings.json', 'environment.json', 'start.weights.h5', 'proof.json', 'mask.npz', 'metrics.jsonl',
-      'final.weights.h5', 'settled.npz', 'ticket', 'record.json'}
+      'final.weights.h5', 'settled.npz', 'correct.npy', 'ticket', 'record.json'}
   assert record == records.read(folder)
   assert record.settings == settings == from_dict(records.read_json(folder / 'settings.json'))
   assert record.seed == 0 and record.digest in folder.name
@@ -75,6 +76,21 @@ def test_what_a_run_leaves(unbroken):
   ticket = tickets_tf.load_ticket(folder)
   assert ticket.description['settings'] == dataclasses.asdict(settings) and ticket.description['mask'] == record.mask
   assert record.final_accuracy == pytest.approx(lines[-1]['evaluation_accuracy'], abs=1e-6)
+
+
+def test_which_images_were_right_is_kept(unbroken):
+  settings, record = unbroken
+  folder = Run(settings).folder
+  right = correct.read(folder.correct, 360)
+  assert right.settled.mean() == record.settled_accuracy and right.final.mean() == record.final_accuracy
+  assert folder.correct.stat().st_size < 300
+  test = tickets_tf.data.load_dataset('digits').test
+  logits = tickets_tf.load_ticket(folder.path).logits(test.images)
+  assert np.count_nonzero((logits.argmax(axis=1) == test.labels) != right.final) <= 1
+  losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(360), test.labels]
+  assert record.test_loss == pytest.approx(losses.mean(), rel=1e-4)
+  assert record.settled_loss is not None and record.settled_loss != record.test_loss
+  assert 0 < record.effective_weights <= record.collapse.effective_kept
 
 
 def test_removed_weights_are_zero_in_what_is_left(unbroken):
@@ -136,7 +152,7 @@ def test_a_run_that_breaks_goes_on_to_the_same_bits(where, unbroken, tmp_path, m
      'first epoch': lambda: patch.setattr(training.callbacks.MetricsLog, 'on_epoch_end', breaks),
      'between metrics and checkpoint': lambda: patch.setattr(stages.checkpoints.Checkpoints, 'save',
                                                              breaks_at_the_second),
-     'after training': lambda: patch.setattr(stages.evaluation, 'accuracy', breaks),
+     'after training': lambda: patch.setattr(stages.evaluation, 'judge', breaks),
      'export': lambda: patch.setattr(stages.records, 'write', breaks)}[where]()
     with pytest.raises(Broken):
       train.train(tiny(tmp_path), quiet)
@@ -206,6 +222,12 @@ def test_ways_to_train(changes, tmp_path):
   zeros = sum(int(np.count_nonzero(variable.numpy() == 0)) for variable in final.variables if 'kernel' in variable.name)
   assert zeros == mask.size - mask.kept
   assert record.best_on == ('validation' if settings.validation_split else 'test')
+  assert Run(settings).folder.correct_validation.exists() == bool(settings.validation_split)
+  if settings.validation_split:
+    right = correct.read(Run(settings).folder.correct_validation, record.dataset.validation)
+    last = json.loads(Run(settings).folder.metrics.read_text().splitlines()[-1])
+    assert right.final.mean() == pytest.approx(last['evaluation_accuracy'], abs=1e-6)
+    assert not np.array_equal(right.final, right.settled), 'after two epochs running statistics lag behind'
   assert (Run(settings).folder.path / 'tensorboard').exists() == settings.tensorboard
 
 
@@ -238,15 +260,16 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 
 def test_evaluate_agrees(unbroken):
   settings, record = unbroken
-  found, recorded = evaluate.evaluate(Run(settings).folder.path, quiet)
-  assert found == recorded == record.final_accuracy
+  found = evaluate.evaluate(Run(settings).folder.path)
+  assert found.agrees and found.figures[0] == evaluate.Figure(
+      'test accuracy', f'{record.final_accuracy:.2%}', f'{record.final_accuracy:.2%}', True)
   with pytest.raises(UsageError, match=r'holds no record.json'):
-    evaluate.evaluate(Run(settings).folder.path.parent, quiet)
+    evaluate.evaluate(Run(settings).folder.path.parent)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path, monkeypatch):
   with monkeypatch.context() as patch:
-    patch.setattr(stages.evaluation, 'accuracy', lambda *_: 1 / 0)
+    patch.setattr(stages.evaluation, 'judge', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
       train.train(tiny(tmp_path, epochs=1), quiet)
   for path in (Run(tiny(tmp_path, epochs=1)).folder.path / 'checkpoints').glob('*.data*'):

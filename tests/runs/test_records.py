@@ -30,12 +30,12 @@ def test_a_record_is_read_as_it_was_written(tmp_path, record):
 def test_the_keys_of_a_record_are_those_of_its_format(tmp_path, record):
   records.write(tmp_path, record)
   values = json.loads((tmp_path / 'record.json').read_text())
-  assert list(values) == ['format', 'settings', 'digest', 'seed', 'rule', 'needed', 'proof', 'network', 'dataset',
-                          'mask', 'pattern', 'layers', 'all_weights', 'unpruned', 'collapse', 'final_accuracy',
-                          'settled_accuracy', 'balanced_accuracy', 'class_accuracy', 'best_accuracy', 'best_epoch',
-                          'best_on',
-                          'seconds', 'environment', 'notes']
-  assert records.FORMAT == 2, 'it rises if these change'
+  assert list(values) == ['format', 'settings', 'digest', 'seed', 'order_seed', 'init_seed', 'rule', 'needed', 'proof', 'network', 'dataset',
+                          'mask', 'pattern', 'layers', 'all_weights', 'unpruned', 'collapse', 'effective_weights',
+                          'final_accuracy', 'settled_accuracy', 'test_loss', 'settled_loss', 'balanced_accuracy',
+                          'class_accuracy', 'best_accuracy', 'best_epoch', 'best_on', 'seconds', 'environment',
+                          'notes']
+  assert records.FORMAT == 3, 'it rises if these change'
   assert values['settings'] == dataclasses.asdict(record.settings)
   assert values['layers'][0] == {'name': 'conv1', 'shape': [3, 3, 1, 4], 'weights': 36, 'kept': 4, 'dense_macs': 2304,
                                  'sparse_macs': 256}
@@ -75,7 +75,7 @@ def test_an_incomplete_record_is_one_line_that_names_what_is_missing(missing, tm
     (('settings', 'epochs'), 'many', r'--epochs=many: expected int'),
     (('settings', 'epochz'), 3, r'unknown settings: epochz'),
     (('settings',), [], r'settings: expected a JSON object'),
-    (('format',), 3, r"format 3 is newer than this program's, 2"),
+    (('format',), 4, r"format 4 is newer than this program's, 3"),
 ])
 def test_a_wrong_part_is_named(path, value, expected, tmp_path, record):
   values = json.loads(json.dumps(records.to_json(record)))
@@ -103,8 +103,8 @@ def test_a_folder_without_a_record_is_named(tmp_path):
 
 def test_a_record_of_an_earlier_format_is_named_as_such(tmp_path, record):
   values = records.to_json(record)
-  for name in ('settled_accuracy', 'notes'):
+  for name in ('order_seed', 'test_loss'):
     del values[name]
-  (tmp_path / 'record.json').write_text(json.dumps({**values, 'format': 1}))
-  with pytest.raises(UsageError, match=r'json: format 1, from an earlier version, lacks settled_accuracy, notes;'):
+  (tmp_path / 'record.json').write_text(json.dumps({**values, 'format': 2}))
+  with pytest.raises(UsageError, match=r'json: format 2, from an earlier version, lacks order_seed, test_loss;'):
     records.read(tmp_path)

@@ -113,6 +113,47 @@ def test_a_run_of_raw_settings_is_that_of_their_canonical_form():
   assert not hasattr(Settings, 'folder'), 'raw settings name no folder'
 
 
+def test_each_training_that_leads_to_a_ticket_has_an_order_of_its_own():
+  third = Run(change(pruner='lottery', rounds=3))
+  second, = third.before()
+  first, = second.before()
+  seeds = [run.order_seed for run in (dense(), first, second, third)]
+  assert [run.phase for run in (dense(), first, second, third)] == [0, 1, 2, 3] and len(set(seeds)) == 4
+  assert all(run.first_order_seed == seed for run, seed in zip((dense(), first, second, third), seeds, strict=True))
+  # Tickets that are compared see one order: those of all rules of one round, and original and checked ticket.
+  for pruner in ('snip', 'random', 'synflow', 'lottery', 'lr_rewinding', 'weight_rewinding'):
+    assert Run(change(pruner=pruner)).order_seed == first.order_seed == BASE.seed
+  for check in ('rearrange', 'random_labels', 'reinitialise'):
+    assert third.replace(check=check).order_seed == third.order_seed
+  assert Run(change(pruner='snip', rounds=5)).phase == 1, 'no training between its rounds'
+  assert dense(stop_epoch=2).order_seed == dense(trained_on='random_labels').order_seed == dense().order_seed
+
+
+def test_order_and_initialisation_have_seeds_of_their_own_if_asked():
+  plain = Run(change(pruner='lottery'))
+  ordered, initialised = plain.replace(order_seed=7), plain.replace(init_seed=7)
+  assert ordered.order_seed == 7 != plain.order_seed and ordered.init_seed == plain.init_seed == BASE.seed
+  assert initialised.init_seed == 7 and initialised.order_seed == plain.order_seed
+  assert len({run.name for run in (plain, ordered, initialised)}) == 3
+  assert '-seed3-order7-' in ordered.name and '-seed3-init7-' in initialised.name
+  assert ordered.before() == (dense(order_seed=7),) and initialised.before() == (dense(init_seed=7),)
+  assert plain.replace(order_seed=3, init_seed=3) == plain, 'the seed of the run is none of its own'
+  assert plain.name == 'digits-resnet20-lottery-0.9-seed3-844fae0e', 'names of runs without them stay'
+
+
+def test_an_order_can_begin_at_an_epoch_and_leave_all_before_as_it_was():
+  plain = Run(change(pruner='lottery', rounds=2))
+  later = plain.replace(order_seed=7, order_epoch=2)
+  assert later.first_order_seed == plain.order_seed != later.order_seed == plain.replace(order_seed=7).order_seed
+  assert later.before() == plain.before()
+  assert plain.replace(order_seed=3, order_epoch=2) == plain
+  assert plain.replace(order_seed=7, order_epoch=2, stop_epoch=2) == plain.replace(stop_epoch=2)
+  rewound = Run(change(pruner='weight_rewinding'))
+  assert rewound.replace(order_seed=7, order_epoch=0).before() == rewound.before()
+  with pytest.raises(UsageError, match='--order_epoch=2: goes with --order_seed'):
+    plain.replace(order_epoch=2)
+
+
 @pytest.mark.parametrize('changes, expected', [
     ({'pruner': 'dense', 'check': 'rearrange'}, 'removes nothing that could be checked'),
     ({'pruner': 'given', 'mask': 'x.npz', 'check': 'random_labels'}, 'the mask of --mask is given'),

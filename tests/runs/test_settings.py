@@ -30,6 +30,8 @@ from tickets_tf.runs.settings import Settings
     ({'milestones': '0.5,1'}, r'--milestones=0.5,1: '),
     ({'scored_at': 'none'}, r'--scored_at=none: expected init or trained or a number of epochs up to 20'),
     ({'rewound_to': 'trained'}, r'--rewound_to=trained: expected init or none or a number of epochs up to 20'),
+    ({'order_seed': -2}, r'--order_seed=-2: expected a number at least -1'),
+    ({'order_seed': 1, 'order_epoch': 20}, r'--order_epoch=20: expected less than --epochs, 20'),
     ({'stop_epoch': 21}, r'--stop_epoch=21: expected at most --epochs, 20'),
 ])
 def test_bad_settings_are_named(change, expected):

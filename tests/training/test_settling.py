@@ -78,6 +78,9 @@ def test_a_saved_model_takes_settled_statistics_if_asked(tmp_path):
   settings = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1, ratio=0.8,
                                  progress=False, tensorboard=False, settle=True, output_dir=str(tmp_path))
   record = tickets_tf.train(settings, say=lambda line: None)
-  found, recorded = evaluate.evaluate(tickets_tf.Run(settings).folder.path, lambda line: None)
-  assert found == pytest.approx(record.settled_accuracy, abs=1e-6) and recorded == record.settled_accuracy
+  found = evaluate.evaluate(tickets_tf.Run(settings).folder.path)
+  assert found.agrees and [figure.name for figure in found.figures] == [
+      'settled accuracy', 'settled loss', 'settled: test images right', 'effective weights']
+  assert found.figures[0].found == f'{record.settled_accuracy:.2%}'
+  assert found.left_out == ('the final weights with running statistics: the SavedModel has settled ones',)
   assert tickets_tf.Run(settings).name == tickets_tf.Run(dataclasses.replace(settings, settle=False)).name

@@ -10,6 +10,7 @@ from typing import Any
 from typing import Literal
 from typing import cast
 
+from absl import logging
 import numpy as np
 import numpy.typing as npt
 
@@ -30,18 +31,31 @@ Weights = Mapping[str, npt.NDArray[Any]]
 Proof = Mapping[str, Any]
 
 
+def _no_paths(mask: Mask) -> Mask | None:
+  del mask
+  return None
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Original:
-  """The ticket that a check changes.
+  """The ticket that a check changes, and what it was found from.
 
   Attributes:
     mask: the ticket's mask.
     weights: the weights that training would start from, removed ones not yet zero.
     fresh: function without arguments that draws other weights from the layers' initialisers.
-    scores: function without arguments that gives one array per kernel: the scores of all weights before any was
-      removed.
+    scores: function without arguments that gives one array per kernel: the scores of the candidates.
     pattern: the pattern that the mask was chosen under.
     kernels: the network's kernels, which know their axes; without them the mask's arrays are taken as they are.
+    candidates: the weights that the ticket was chosen from, those of `mask` among them: what the rounds of training
+      before the last have kept. None: all weights.
+    others: the values of all variables that are not kernels, by name: biases, batch norm and what cannot be pruned.
+    fresh_others: as `fresh`, for `others`.
+    searched: function without arguments that gives mask and weights, `others` included, of the ticket that the same
+      search finds under the check's pattern; None if the check names none.
+    live: function from a mask to the positions at which a weight is on a path from input to output, or would be if it
+      were kept too, see `tickets_tf.models.live_positions`; it gives None if the paths cannot be known.
+    rule: what tells the original's rule from others; tickets of two rules are shuffled independently.
   """
   mask: Mask
   weights: Weights
@@ -49,6 +63,12 @@ class Original:
   scores: Callable[[], Sequence[npt.NDArray[Any]]]
   pattern: patterns.Pattern = patterns.UNSTRUCTURED
   kernels: Sequence[Kernel] = ()
+  candidates: Mask | None = None
+  others: Weights = dataclasses.field(default_factory=dict)
+  fresh_others: Callable[[], Weights] = dict
+  searched: Callable[[], tuple[Mask, Weights]] | None = None
+  live: Callable[[Mask], Mask | None] = _no_paths
+  rule: str = ''
 
 
 # From the training examples, the number of classes and a random generator to changed examples and the proof.
@@ -69,6 +89,7 @@ class Check:
     subject: what a rule that fails does not use, as in 'the labels'.
     always: whether the check is applied if the user names no checks.
     of_scores: whether it asks for the original's scores, which a mask from a file does not have.
+    pattern: name of the pattern under which the search is run again, in every round; empty: it is not run again.
   """
   seam: Seam
   function: DataCheck | TicketCheck
@@ -77,6 +98,12 @@ class Check:
   subject: str
   always: bool = True
   of_scores: bool = False
+  pattern: str = ''
+
+  @property
+  def of_search(self) -> bool:
+    """Whether it asks for something of the search, which a mask from a file does not have."""
+    return self.seam == 'data' or self.of_scores or bool(self.pattern)
 
 
 def change_data(name: str, check: Check, examples: 'Examples', num_classes: int,
@@ -116,26 +143,39 @@ def change_ticket(name: str, check: Check, original: Original, seed: int) -> tup
     seed: the run's seed.
 
   Returns:
-    (changed mask, changed weights, proof that it acted: a dictionary of JSON values).
+    (changed mask, changed weights, proof that it acted: a dictionary of JSON values). The weights are those of every
+    kernel, and of those `others` that have changed. The proof also tells how many kept weights are zero, before and
+    after.
 
   Raises:
     TicketsError: if neither the mask nor a kept weight has changed, there is no proof, the mask is of another network,
       or the check returned something else.
   """
   function = cast('TicketCheck', check.function)  # The seam says which of the two it is.
-  mask, weights, proof = _returned(name, function(original, seeds.generator(seed, 'check', name)),
-                                   'mask', 'weights', 'proof')
+  rng = seeds.generator(seed, 'check', name, *filter(None, [original.rule]))
+  mask, weights, proof = _returned(name, function(original, rng), 'mask', 'weights', 'proof')
   if not isinstance(mask, Mask):
     raise TicketsError(f'check {name}: expected it to return a Mask, found {type(mask).__name__}')
   if mask.names != original.mask.names or mask.shapes != original.mask.shapes:
     raise TicketsError(f'check {name}: the mask that it returned is of another network')
   shapes = dict(zip(mask.names, mask.shapes, strict=True))
-  if {kernel: np.shape(values) for kernel, values in weights.items()} != shapes:
+  if {variable: np.shape(values) for variable, values in weights.items()} != shapes | {
+      variable: np.shape(values) for variable, values in original.others.items() if variable in weights}:
     raise TicketsError(f'check {name}: expected it to return the weights of every kernel, in their shapes')
-  if mask == original.mask and not any(
-      np.any(weights[kernel][keep] != original.weights[kernel][keep]) for kernel, keep in mask.items()):
+  if mask == original.mask and not any(np.any(weights[kernel][keep] != original.weights[kernel][keep])
+                                       for kernel, keep in mask.items()) and not any(
+      np.any(weights[variable] != values) for variable, values in original.others.items() if variable in weights):
     raise TicketsError(f'check {name}: it left mask and kept weights as they were')
-  return mask, weights, _proved(name, proof)
+  return mask, weights, {**_proved(name, proof), **_zeros(name, original, mask, weights)}
+
+
+def _zeros(name: str, original: Original, mask: Mask, weights: Weights) -> dict[str, int]:
+  """Counts the kept weights that are exactly zero, and warns if a check keeps more of them than the original."""
+  before, after = (sum(int(np.count_nonzero(values[kernel][keep] == 0)) for kernel, keep in kept.items())
+                   for kept, values in ((original.mask, original.weights), (mask, weights)))
+  if after > before:
+    logging.warning('check %s: %d kept weights are zero, of the original %d', name, after, before)
+  return {'kept_zeros_before': before, 'kept_zeros': after}
 
 
 def _returned(name: str, values: object, *expected: str) -> tuple[Any, ...]:

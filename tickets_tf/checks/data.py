@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from tickets_tf import seeds
 from tickets_tf.checks.check import Check
 from tickets_tf.data import Examples
 from tickets_tf.data import subsets
@@ -48,26 +47,26 @@ def random_pixels(examples: Examples, num_classes: int, rng: np.random.Generator
 
 
 def half_dataset(examples: Examples, num_classes: int, rng: np.random.Generator) -> tuple[Examples, dict[str, Any]]:
-  """Takes a fixed half of the training set, the same share of every class and the same for all seeds.
+  """Takes half of the training set, the same share of every class. The epochs stay, so the steps are halved with it.
 
   Args:
     examples: the training examples.
     num_classes: number of classes.
-    rng: not used.
+    rng: draws the half.
 
   Returns:
-    (examples, proof): how many there were and how many are left.
+    (examples, proof): how many there were and how many are left, and the share of steps that is left of an epoch.
   """
-  del rng
   sizes = np.bincount(examples.labels, minlength=num_classes)
-  drawn = subsets.draw(examples.labels, subsets.proportional_counts(sizes, len(examples) // 2),
-                       seeds.generator(0, 'half_dataset'))
+  drawn = subsets.draw(examples.labels, subsets.proportional_counts(sizes, len(examples) // 2), rng)
   half = examples.take(np.sort(np.concatenate(drawn)))
-  return half, {'examples': len(examples), 'examples_left': len(half)}
+  return half, {'examples': len(examples), 'examples_left': len(half),
+                'steps_left': round(len(half) / len(examples), 4)}
 
 
 RANDOM_LABELS = Check('data', random_labels, 'does the rule use the labels?', 'its labels are random', 'the labels')
 RANDOM_PIXELS = Check('data', random_pixels, 'does the rule use the images?', 'its labels and pixels are random',
                       'the data')
-HALF_DATASET = Check('data', half_dataset, 'does the rule need all the data?', 'it sees half of the training set',
-                     'the other half of the data')
+HALF_DATASET = Check('data', half_dataset, 'does the rule need all the data?',
+                     'it sees half of the training set, in half as many steps',
+                     'the other half of the data and its steps')

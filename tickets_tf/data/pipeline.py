@@ -32,13 +32,16 @@ class Pipeline:
   Args:
     examples: the training `Examples`.
     batch_size: examples per step, over all replicas; at most the number of examples is used.
-    seed: the run's seed.
+    seed: seed of the order and augmentation, see `Run.order_seed`.
     augmentation: `'crop_flip'`, `'crop'` or `'none'`.
     crop_padding: pixels of zeros around an image before the random crop.
     mean: per channel, of images scaled to [0, 1].
     std: per channel, of images scaled to [0, 1].
+    first_seed: seed in place of `seed` in the first epochs.
+    first_epochs: how many these are.
 
   Attributes:
+    seed: the seed of the order and augmentation.
     batch_size: examples per step.
     steps_per_epoch: whole batches in an epoch, at least 1.
     examples: the training `Examples`.
@@ -50,7 +53,7 @@ class Pipeline:
   """
 
   def __init__(self, examples: Examples, batch_size: int, seed: int, augmentation: str, crop_padding: int,
-               mean: Sequence[float], std: Sequence[float]) -> None:
+               mean: Sequence[float], std: Sequence[float], first_seed: int = 0, first_epochs: int = 0) -> None:
     if batch_size < 1:
       raise UsageError(f'--batch_size={batch_size}: must be at least 1')
     if augmentation not in AUGMENTATIONS:
@@ -59,7 +62,8 @@ class Pipeline:
       raise UsageError(f'crop_padding must be 0 or more pixels, got {crop_padding}')
     self.batch_size = min(batch_size, len(examples))
     self.steps_per_epoch = len(examples) // self.batch_size
-    self._seed = seed
+    self.seed = seed
+    self._first_seed, self._first_epochs = first_seed, first_epochs
     self._flip = augmentation == 'crop_flip'
     self._padding = 0 if augmentation == 'none' else crop_padding
     self.mean, self.std = mean, std
@@ -170,12 +174,15 @@ class Pipeline:
 
   def _indices(self, step: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     epoch, step_of_epoch = step // self.steps_per_epoch, step % self.steps_per_epoch
-    shuffle_seed = seeds.integer(self._seed, 'shuffle')
     return tf.raw_ops.RandomIndexShuffle(
         index=step_of_epoch * self.batch_size + rows,
-        seed=tf.stack([tf.constant(shuffle_seed, tf.int64), tf.constant(0, tf.int64), epoch]),
+        seed=tf.stack([self._seed_at(epoch, 'shuffle'), tf.constant(0, tf.int64), epoch]),
         max_index=len(self.examples) - 1,
         rounds=_SHUFFLE_ROUNDS)
+
+  def _seed_at(self, epoch: tf.Tensor, *purpose: str) -> tf.Tensor:
+    first, later = (tf.constant(seeds.integer(seed, *purpose), tf.int64) for seed in (self._first_seed, self.seed))
+    return tf.where(epoch < self._first_epochs, first, later)
 
   def _crop(self, images: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
     # Before normalisation, so that the border is black, as in the reference.
@@ -188,7 +195,7 @@ class Pipeline:
   def _random(self, purpose: str, step: tf.Tensor, rows: tf.Tensor, shape: list[int], below: int) -> tf.Tensor:
     # Always drawn for the whole batch, so that the shares agree with it. The algorithm is named because the automatic
     # choice depends on the device.
-    seed = tf.stack([tf.constant(seeds.integer(self._seed, 'augmentation', purpose), tf.int64), step])
+    seed = tf.stack([self._seed_at(step // self.steps_per_epoch, 'augmentation', purpose), step])
     drawn = tf.random.stateless_uniform([self.batch_size, *shape], seed, minval=0, maxval=below, dtype=tf.int32,
                                         alg='philox')
     return tf.cast(tf.gather(drawn, rows), tf.int64)

@@ -18,7 +18,7 @@ _NAMED = 8  # classes named in a line before the rest is counted
 
 def scoring_batches(examples: Examples, num_classes: int, samples_per_class: int, seed: int,
                     class_names: Sequence[str] | None = None,
-                    say: Callable[[str], object] | None = None) -> npt.NDArray[np.int64]:
+                    say: Callable[[str], object] | None = None, number: int = 1) -> npt.NDArray[np.int64]:
   """Draws the same number of examples of every class, without replacement; of a smaller class all that it has.
 
   Args:
@@ -28,6 +28,7 @@ def scoring_batches(examples: Examples, num_classes: int, samples_per_class: int
     seed: the run's seed.
     class_names: names for the line about smaller classes; None: the labels' numbers.
     say: takes that line.
+    number: which batch of the seed; each round of a rule has its own.
 
   Returns:
     Indices into `examples`, [num_classes * samples_per_class] if no class is smaller. The classes take turns: any
@@ -40,7 +41,8 @@ def scoring_batches(examples: Examples, num_classes: int, samples_per_class: int
   sizes = np.bincount(examples.labels, minlength=num_classes)
   if samples_per_class < 1:
     raise UsageError(f'--samples_per_class={samples_per_class}: must be at least 1')
-  drawn = subsets.draw(examples.labels, [samples_per_class] * num_classes, seeds.generator(seed, 'scoring'))
+  purpose = ('scoring', number) if number > 1 else ('scoring',)
+  drawn = subsets.draw(examples.labels, [samples_per_class] * num_classes, seeds.generator(seed, *purpose))
   if say and sizes.min() < samples_per_class:
     smaller = [f'{name} {size}' for name, size in zip(class_names or range(num_classes), sizes, strict=True)
                if size < samples_per_class]

@@ -11,39 +11,45 @@ from tickets_tf import models
 from tickets_tf import seeds
 from tickets_tf.data import Dataset
 from tickets_tf.errors import UsageError
-from tickets_tf.runs.settings import Settings
+from tickets_tf.runs.run import Run
 
 
-def network(settings: Settings, dataset: Dataset, strategy: tf.distribute.Strategy, purpose: str) -> keras.Model:
+INITIALISATION = 'initialisation'
+
+
+def network(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy, purpose: str) -> keras.Model:
   """Returns the network of a run with fresh weights.
 
   Args:
-    settings: the run's settings.
+    run: the run.
     dataset: its data set.
     strategy: that of its training.
-    purpose: what the weights are for: another purpose draws others from the same seed.
+    purpose: what the weights are for: another purpose draws others from the same seed. `INITIALISATION` has a seed of
+      its own if the settings give one.
   """
   # Layers without names are counted from the start, so that every build gives the same names.
   keras.backend.reset_uids()
-  keras.utils.set_random_seed(seeds.integer(settings.seed, purpose))
+  settings = run.settings
+  keras.utils.set_random_seed(seeds.integer(run.init_seed if purpose == INITIALISATION else settings.seed, purpose))
   with strategy.scope(), _precision(settings.mixed_precision):
     return models.build_model(settings.model, dataset.image_shape, dataset.num_classes, width=settings.width)
 
 
-def pipeline(settings: Settings, dataset: Dataset, strategy: tf.distribute.Strategy) -> data.Pipeline:
+def pipeline(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy) -> data.Pipeline:
   """Returns the batches that a run trains on.
 
   Args:
-    settings: the run's settings.
+    run: the run.
     dataset: the data set as the training is to see it.
     strategy: that of the training.
 
   Raises:
     UsageError: if the replicas cannot share the batches equally.
   """
+  settings = run.settings
   augmentation = dataset.augmentation if settings.augmentation == 'auto' else settings.augmentation
-  found = data.Pipeline(dataset.train, settings.batch_size, settings.seed, augmentation, dataset.crop_padding,
-                        dataset.mean, dataset.std)
+  found = data.Pipeline(dataset.train, settings.batch_size, run.order_seed, augmentation, dataset.crop_padding,
+                        dataset.mean, dataset.std, run.first_order_seed, max(settings.order_epoch, 0))
   if found.batch_size % strategy.num_replicas_in_sync:
     raise UsageError(f'--batch_size={settings.batch_size}: batches of {found.batch_size} images cannot be shared '
                      f'equally by {strategy.num_replicas_in_sync} replicas')

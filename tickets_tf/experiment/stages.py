@@ -29,6 +29,7 @@ from tickets_tf.pruning import patterns
 from tickets_tf.pruning.collapse import Collapse
 from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
+from tickets_tf.runs import correct
 from tickets_tf.runs import records
 from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
@@ -79,30 +80,31 @@ class Stages:
     sparse.check_removed(self.model, mask)
     with Stopwatch() as export_time:
       checkpoints.save_weights(self.model, folder.final)
-      accuracies = self._accuracies()
+      judgements = self._judgements()
       sparse.check_removed(self.model, mask)  # again, because layers have been called since
       if settings.export:
         self._write_saved_model(mask)
     seconds = records.Seconds(data=self.data_seconds, find=find_time.seconds,
                               train=round(sum(epoch.seconds for epoch in epochs), 3), export=export_time.seconds)
-    records.write(folder.path, self._record(mask, collapse, accuracies, epochs, seconds, found_on))
+    records.write(folder.path, self._record(mask, collapse, judgements, epochs, seconds, found_on))
     shutil.rmtree(folder.checkpoints, ignore_errors=True)
 
-  def _accuracies(self) -> '_Accuracies':
-    """Judges the final weights on the test set, as they are and with settled batch-norm statistics, which it keeps."""
-    test = self.dataset.test
-    predicted = evaluation.predicted_classes(self._classify, test)
-    of_classes = evaluation.class_accuracies(predicted, test.labels, self.dataset.num_classes)
-    seed = seeds.integer(self.run.settings.seed, 'settling')
-    statistics = settling.settled_statistics(self.model, self.pipeline, seed)
-    settling.save(statistics, self.run.folder.settled)
+  def _judgements(self) -> '_Judgements':
+    """Judges the final weights as they are and with settled batch-norm statistics; keeps these and what was right."""
+    folder, test, validation = self.run.folder, self.dataset.test, self.dataset.validation
+    statistics = settling.settled_statistics(self.model, self.pipeline, settling_seed(self.run))
+    settling.save(statistics, folder.settled)
+    final = evaluation.judge(self._classify, test)
     with settling.settled(self.model, statistics):
-      settled = evaluation.accuracy(self._classify, test)
-    return _Accuracies(
-        final=evaluation.share_right(predicted, test.labels),
-        settled=settled,
-        balanced=evaluation.balanced_accuracy(of_classes),
-        of_classes=of_classes)
+      settled = evaluation.judge(self._classify, test)
+    correct.write(folder.correct, correct.Correct(settled.right, final.right))
+    if validation is not None:
+      right = evaluation.judge(self._classify, validation).right
+      with settling.settled(self.model, statistics):
+        settled_right = evaluation.judge(self._classify, validation).right
+      correct.write(folder.correct_validation, correct.Correct(settled_right, right))
+    return _Judgements(final, settled,
+                       evaluation.class_accuracies(final.predicted, test.labels, self.dataset.num_classes))
 
   def _write_saved_model(self, mask: Mask) -> None:
     settle = self.run.settings.settle
@@ -111,7 +113,7 @@ class Stages:
       export.write_saved_model(self.model, self.dataset, self.run.folder.saved_model, {
           'mask': mask.digest(), 'settings': dataclasses.asdict(self.run.settings), 'settled': settle})
 
-  def _record(self, mask: Mask, collapse: Collapse, accuracies: '_Accuracies', epochs: list[Epoch],
+  def _record(self, mask: Mask, collapse: Collapse, judgements: '_Judgements', epochs: list[Epoch],
               seconds: records.Seconds, found_on: dict[str, Any]) -> Record:
     run, dataset = self.run, self.dataset
     best = max(epochs, key=lambda epoch: epoch.evaluation_accuracy)
@@ -122,6 +124,8 @@ class Stages:
         settings=run.settings,
         digest=run.digest,
         seed=run.settings.seed,
+        order_seed=run.order_seed,
+        init_seed=run.init_seed,
         rule=records.Choices.of(run.rule),
         needed=tuple(other.name for other in run.before()),
         proof=records.read_json(run.folder.proof),
@@ -134,10 +138,13 @@ class Stages:
         all_weights=sum(math.prod(weight.shape) for weight in self.model.trainable_weights),
         unpruned=dict(models.unpruned_weights(self.model)),
         collapse=collapse,
-        final_accuracy=accuracies.final,
-        settled_accuracy=accuracies.settled,
-        balanced_accuracy=accuracies.balanced,
-        class_accuracy=accuracies.of_classes,
+        effective_weights=models.effective_weights(self.model),
+        final_accuracy=judgements.final.accuracy,
+        settled_accuracy=judgements.settled.accuracy,
+        test_loss=judgements.final.loss,
+        settled_loss=judgements.settled.loss,
+        balanced_accuracy=evaluation.balanced_accuracy(judgements.of_classes),
+        class_accuracy=judgements.of_classes,
         best_accuracy=best.evaluation_accuracy,
         best_epoch=best.epoch,
         best_on='test' if dataset.validation is None else 'validation',
@@ -146,7 +153,7 @@ class Stages:
         notes=dataset.notes)
 
   def _fresh(self) -> keras.Model:
-    return networks.network(self.run.settings, self.dataset, self.strategy, 'reinitialisation')
+    return networks.network(self.run, self.dataset, self.strategy, 'reinitialisation')
 
   def _classify(self, images: np.ndarray) -> tf.Tensor:
     # Eagerly: some calls are over before a graph of them would be built.
@@ -154,12 +161,16 @@ class Stages:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Accuracies:
+class _Judgements:
   """What final weights are worth on the test set, see `Record`."""
-  final: float
-  settled: float
-  balanced: float
+  final: evaluation.Judged
+  settled: evaluation.Judged
   of_classes: tuple[float | None, ...]
+
+
+def settling_seed(run: Run) -> int:
+  """Returns the seed of layers that are random while a run's batch-norm statistics are estimated."""
+  return seeds.integer(run.settings.seed, 'settling')
 
 
 class Stopwatch:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 import dataclasses
+import functools
 import inspect
+import json
 import math
 import pathlib
 from typing import Any
@@ -17,6 +19,7 @@ from tickets_tf import scores as scoring
 from tickets_tf.data import Dataset
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import tickets
+from tickets_tf.models import live_positions
 from tickets_tf.models import prunable_kernels
 from tickets_tf.models import unpruned_weights
 from tickets_tf.pruning import allocation as allocations
@@ -25,6 +28,7 @@ from tickets_tf.pruning.mask import Mask
 from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs import records
 from tickets_tf.runs.run import Run
+from tickets_tf.runs.settings import TicketSettings
 from tickets_tf.training import checkpoints
 
 
@@ -59,7 +63,7 @@ def find(run: Run, dataset: Dataset, model: keras.Model, fresh: Callable[[], ker
     The ticket's mask.
   """
   if run.is_checked_ticket:
-    mask, proof = _checked_ticket(run, dataset, model, fresh)
+    mask, proof = _checked_ticket(run, dataset, model, fresh, say)
   else:
     mask, proof = _original_ticket(run, dataset, model, say)
   _say_what_counts(run, model, say)
@@ -94,12 +98,13 @@ def _original_ticket(run: Run, dataset: Dataset, model: keras.Model,
   elif rule.given:
     mask = load_mask(pathlib.Path(settings.mask).expanduser(), prunable_kernels(model), settings.mask_layout, say)
   else:
-    images, labels = _scoring_batch(run, dataset, seen, say)
     # If training comes before scoring, the earlier rounds are runs of their own.
-    last = dataclasses.replace(rule, rounds=1 if kept_before else rule.rounds)
-    mask = tickets.find_ticket(model, last, settings.ratio, images, labels, settings.seed, pattern=settings.pattern,
-                               start=kept_before, regrow=settings.regrow,
-                               allocation_options=_allocation_options(run, prunable_kernels(model), say),
+    rounds = 1 if kept_before else rule.rounds
+    images, labels = _scoring_batch(run, dataset, seen, rule.rounds if kept_before else 1, say)
+    batches = functools.partial(_scoring_batch, run, dataset, seen) if rounds > 1 else None
+    mask = tickets.find_ticket(model, dataclasses.replace(rule, rounds=rounds), settings.ratio, images, labels,
+                               settings.seed, pattern=settings.pattern, start=kept_before, regrow=settings.regrow,
+                               allocation_options=_allocation_options(run, prunable_kernels(model), say), batches=batches,
                                **settings.options('score_options')).mask
   if run.rewound:
     checkpoints.load_weights(model, run.rewound.folder.final)
@@ -149,43 +154,103 @@ def _load_scored(run: Run, model: keras.Model) -> Mask | None:
   return load_mask(run.scored.folder.mask)
 
 
-def _scoring_batch(run: Run, dataset: Dataset, seen: Dataset,
+def _scoring_batch(run: Run, dataset: Dataset, seen: Dataset, number: int,
                    say: Callable[[str], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the images and labels that a round's scores see; every round has its own, counted from 1."""
   if not scoring.looks_at_data(run.rule.score):
     return np.zeros((0, *dataset.image_shape), np.float32), np.zeros(0, np.int32)
   # If a check leaves every image in its place, the score sees those that the original sees: one thing changes.
   balanced = dataset.train if len(seen.train) == len(dataset.train) else seen.train
   indices = data.scoring_batches(balanced, dataset.num_classes, run.settings.samples_per_class, run.settings.seed,
-                                 dataset.class_names, say)
+                                 dataset.class_names, say, number)
   return data.scoring_images(seen.train, indices, dataset.mean, dataset.std)
 
 
-def _checked_ticket(run: Run, dataset: Dataset, model: keras.Model,
-                    fresh: Callable[[], keras.Model]) -> tuple[Mask, dict[str, Any]]:
-  kernels = prunable_kernels(model)
-  initial = model.get_weights()
-
-  def scores() -> list[np.ndarray]:
-    whole = run.of_all_weights
-    model.set_weights(initial)
-    _load_scored(whole, model)
-    images, labels = _scoring_batch(whole, dataset, dataset)
-    return scoring.score_weights(model, whole.rule.score, images, labels, whole.settings.seed,
-                                 **whole.settings.options('score_options'))
-
-  mask = read(run.original, model)
-  assert mask is not None, 'the original is among the runs before'
-  start = model.get_weights()
-  original = checks.Original(mask, _values(kernels), lambda: _values(prunable_kernels(fresh())), scores,
-                             registry.PATTERNS.get(run.settings.pattern), kernels)
+def _checked_ticket(run: Run, dataset: Dataset, model: keras.Model, fresh: Callable[[], keras.Model],
+                    say: Callable[[str], None]) -> tuple[Mask, dict[str, Any]]:
+  original = original_of(run, dataset, model, fresh, say)
   check = run.settings.check
   mask, weights, proof = checks.change_ticket(check, registry.CHECKS.get(check), original, run.settings.seed)
-  mask.check(kernels)
-  model.set_weights(start)
-  for kernel in kernels:
-    kernel.variable.assign(weights[kernel.name])
+  mask.check(prunable_kernels(model))
+  for name, variable in _variables(model).items():
+    variable.assign({**original.weights, **original.others, **weights}[name])
   return mask, proof
 
 
-def _values(kernels: list[Kernel]) -> dict[str, np.ndarray]:
-  return {kernel.name: np.array(kernel.variable) for kernel in kernels}
+def original_of(run: Run, dataset: Dataset, model: keras.Model, fresh: Callable[[], keras.Model],
+                say: Callable[[str], None]) -> checks.Original:
+  """Returns the ticket that a run's check changes. The runs `before` it are done.
+
+  Args:
+    run: the run of a checked ticket.
+    dataset: its data set.
+    model: the network at its initialisation, which is used for all that the check asks for.
+    fresh: function that returns another network of that structure, drawn from the layers' initialisers.
+    say: takes lines for the user.
+  """
+  kernels, initial = prunable_kernels(model), model.get_weights()
+  names = [kernel.name for kernel in kernels]
+
+  def scores() -> list[np.ndarray]:
+    model.set_weights(initial)
+    kept_before = _load_scored(run.original, model)
+    images, labels = _scoring_batch(run, dataset, dataset, run.rule.rounds if kept_before else 1)
+    return scoring.score_weights(model, run.rule.score, images, labels, run.settings.seed, kept_before,
+                                 run.settings.regrow, **run.settings.options('score_options'))
+
+  def searched() -> tuple[Mask, checks.Weights]:
+    assert run.searched is not None, 'it is asked for only if there is one'
+    model.set_weights(initial)
+    found, _ = _original_ticket(run.searched, dataset, model, say)
+    return found, _values(_variables(model))
+
+  def fresh_values(of_kernels: bool) -> checks.Weights:
+    drawn = _values(_variables(fresh()))
+    return {name: value for name, value in drawn.items() if (name in names) == of_kernels}
+
+  mask = read(run.original, model)
+  assert mask is not None, 'the original is among the runs before'
+  start = _values(_variables(model))
+  return checks.Original(
+      mask=mask,
+      weights={name: start[name] for name in names},
+      fresh=lambda: fresh_values(True),
+      scores=scores,
+      pattern=registry.PATTERNS.get(run.settings.pattern),
+      kernels=kernels,
+      candidates=_candidates(run, mask),
+      others={name: value for name, value in start.items() if name not in names},
+      fresh_others=lambda: fresh_values(False),
+      searched=searched if run.searched else None,
+      live=lambda kept: live_positions(model, kept),
+      rule=_identity(run, mask))
+
+
+def _candidates(run: Run, mask: Mask) -> Mask | None:
+  """Returns the weights that an original was chosen from; None: all of them."""
+  if run.chosen_from is None:
+    return None
+  before = load_mask(run.chosen_from.folder.mask)
+  # Weights that came back are in the original alone: what the rounds before removed is zero.
+  return Mask((name, keep | mask[name]) for name, keep in before.items())
+
+
+def _identity(run: Run, mask: Mask) -> str:
+  """Returns what tells the rule of a ticket from others: all that decides how it is found, and not on what or how long."""
+  if run.rule.given:
+    return mask.digest()
+  identity = run.original.settings.identity()
+  return json.dumps({field.name: identity[field.name] for field in dataclasses.fields(TicketSettings)
+                     if field.name in identity}, sort_keys=True)
+
+
+def _variables(model: keras.Model) -> dict[str, Any]:
+  """Returns all variables of a network by name, kernels by their own."""
+  names = {kernel.variable.ref(): kernel.name for kernel in prunable_kernels(model)}
+  # Numbered, because two layers may have variables of one name.
+  return {names.get(variable.ref(), f'{number:03d} {variable.name}'): variable
+          for number, variable in enumerate(model.weights)}
+
+
+def _values(variables: dict[str, Any]) -> dict[str, np.ndarray]:
+  return {name: np.array(variable) for name, variable in variables.items()}

@@ -1,5 +1,6 @@
 """Tickets: a mask and the weights that training starts from, and how a rule finds them."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -8,6 +9,7 @@ from typing import Any
 
 from absl import logging
 import numpy as np
+import numpy.typing as npt
 import tf_keras as keras
 
 from tickets_tf import files
@@ -23,6 +25,10 @@ from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
 from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs import records
+
+
+# From the number of a round to (images, labels) that its scores see.
+Batches = Callable[[int], tuple[npt.ArrayLike, npt.ArrayLike]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,10 +75,11 @@ class Ticket:
     return cls(mask, weights, records.read_json(folder / 'provenance.json'))
 
 
-def find_ticket(model: keras.Model, rule: str | rules.Rule, ratio: float, images: np.ndarray | None = None,
-                labels: np.ndarray | None = None, seed: int = 0, allocation: str = '', pattern: str = 'unstructured',
+def find_ticket(model: keras.Model, rule: str | rules.Rule, ratio: float, images: npt.ArrayLike | None = None,
+                labels: npt.ArrayLike | None = None, seed: int = 0, allocation: str = '', pattern: str = 'unstructured',
                 start: Mask | None = None, regrow: bool = False,
-                allocation_options: Mapping[str, Any] | None = None, **options: Any) -> Ticket:
+                allocation_options: Mapping[str, Any] | None = None, batches: Batches | None = None,
+                **options: Any) -> Ticket:
   """Finds the ticket that a rule's score and allocation choose in a network as it stands, in the rule's rounds.
 
   A rule that scores trained weights wants a trained network, and between its rounds trained tickets; `tickets_tf.train`
@@ -90,6 +97,8 @@ def find_ticket(model: keras.Model, rule: str | rules.Rule, ratio: float, images
     start: what earlier rounds have kept; None: everything.
     regrow: whether weights that earlier rounds removed can come back.
     allocation_options: the allocation's own settings.
+    batches: function from the number of a round, from 1, to the images and labels of that round, in place of `images`
+      and `labels`.
     **options: the score's own settings.
 
   Returns:
@@ -103,7 +112,9 @@ def find_ticket(model: keras.Model, rule: str | rules.Rule, ratio: float, images
   ratio = ratio if row.prunes else 0.0
   kernels = prunable_kernels(model)
   mask = start
-  for round_ratio in rules.round_ratios(ratio, row.rounds):
+  for number, round_ratio in enumerate(rules.round_ratios(ratio, row.rounds), start=1):
+    if batches is not None:
+      images, labels = batches(number)
     scores = scoring.score_weights(model, row.score, images, labels, seed, mask, regrow, **options)
     mask = _keep(kernels, scores, round_ratio, row.allocation, pattern, seed, None if regrow else mask,
                  allocation_options)
@@ -117,11 +128,12 @@ def find_ticket(model: keras.Model, rule: str | rules.Rule, ratio: float, images
 def _keep(kernels: Sequence[Kernel], scores: list[np.ndarray], ratio: float, allocation: Any, pattern: str, seed: int,
           candidates: Mask | None, options: Mapping[str, Any] | None) -> Mask:
   if candidates is not None:
-    scores = _last_if_removed(scores, candidates)
+    scores = patterns.last_if_removed(scores, candidates.arrays)
   counts = allocations.allocate(kernels, ratio, allocation, scores, seed, **(options or {}))
   if candidates is not None:
     counts = _within(counts, candidates.counts)
-  kept = patterns.choose(registry.PATTERNS.get(pattern), kernels, scores, counts, seeds.generator(seed, 'select'))
+  kept = patterns.choose(registry.PATTERNS.get(pattern), kernels, scores, counts, seeds.generator(seed, 'select'),
+                         candidates)
   return Mask.from_arrays(kernels, kept)
 
 
@@ -130,14 +142,6 @@ def _warn_of_broken_pattern(pattern: str, mask: Mask, kernels: Sequence[Kernel])
   if broken:
     logging.warning('pattern %s: the allocation gives these layers more weights than it can hold: %s', pattern,
                     ', '.join(broken))
-
-
-def _last_if_removed(scores: Sequence[np.ndarray], candidates: Mask) -> list[np.ndarray]:
-  # Well below every other score, so that neither a threshold nor the mean of a block can reach them.
-  smallest = float(min(score.min() for score in scores))
-  lowest = smallest - abs(smallest) - 1
-  return [np.where(keep, score.astype(np.float64), lowest)
-          for score, keep in zip(scores, candidates.arrays, strict=True)]
 
 
 def _within(counts: Sequence[int], candidates: Sequence[int]) -> list[int]:

@@ -88,8 +88,8 @@ def _do(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages]
                             settings.validation_split)
   # Before any folder is made: what cannot be built or cut into shares leaves nothing behind.
   seen, _ = ticket_stage.changed_data(settings.trained_on, dataset, settings.seed)
-  pipeline = networks.pipeline(settings, seen, strategy)
-  model = networks.network(settings, dataset, strategy, 'initialisation')
+  pipeline = networks.pipeline(run, seen, strategy)
+  model = networks.network(run, dataset, strategy, networks.INITIALISATION)
   if settings.jit:
     training.check_jit(model, settings.deterministic)
   if not run.folder.has_ticket():

@@ -170,12 +170,35 @@ def _values(groups: Sequence[Group]) -> _Floats:
   return values
 
 
+def check_bounds(margin: float, alpha: float) -> None:
+  """Checks the margin and the error rate of statements.
+
+  Args:
+    margin: in percent points, above 0.
+    alpha: above 0 and below 0.5.
+
+  Raises:
+    UsageError: if one is out of range.
+  """
+  if not _is_number(margin) or not 0 < margin < math.inf:
+    raise UsageError(f'margin {margin!r}: expected percent points above 0')
+  check_alpha(alpha)
+
+
+def check_alpha(alpha: float) -> None:
+  """Raises UsageError unless the error rate is a number above 0 and below 0.5."""
+  if not _is_number(alpha) or not 0 < alpha < 0.5:
+    raise UsageError(f'alpha {alpha!r}: expected a number above 0 and below 0.5')
+
+
+def _is_number(value: object) -> bool:
+  return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
 def _check(groups: Sequence[Group], resolution: float, alpha: float) -> None:
-  for name, value, low, high in (('resolution', resolution, 0, math.inf), ('alpha', alpha, 0, 0.5)):
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not low <= value < high or value != value:
-      raise UsageError(f'{name} {value!r}: expected a number of at least {low}, below {high:g}')
-  if not alpha > 0:
-    raise UsageError(f'alpha {alpha!r}: expected a number above 0')
+  check_alpha(alpha)
+  if not _is_number(resolution) or not 0 <= resolution < math.inf:
+    raise UsageError(f'resolution {resolution!r}: expected percent points, at least 0')
   seen: set[tuple[str, float]] = set()
   for group in groups:
     where = f'{group.rule} at {group.ratio:g}'

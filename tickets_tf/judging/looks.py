@@ -1,7 +1,7 @@
-"""Looking at verdicts more than once while seeds are added, without more wrong verdicts.
+"""Looking at intervals more than once while seeds are added, without more wrong statements.
 
 The levels of all looks add up to the error rate, a Bonferroni-type bound that holds for any dependence: looks share
-their seeds.
+their seeds. `look_history` keeps the looks that were done.
 """
 
 from collections.abc import Iterable
@@ -15,10 +15,11 @@ import numpy.typing as npt
 import scipy  # Its stats is imported when it is first used, half a second that most programs save.
 
 from tickets_tf.errors import UsageError
-from tickets_tf.judging.comparison import check_alpha
-from tickets_tf.judging.correction import MINIMUM
+from tickets_tf.judging.bounds import check_alpha
+from tickets_tf.judging.estimates import MINIMUM
 
 Spending = Literal['pocock', 'obrien_fleming']
+FIRST = 5  # Three seeds bound nothing that a reader would want to know, and a look at them costs level all the same.
 
 
 def look_sizes(most: int, first: int = MINIMUM, growth: float = 1.6) -> list[int]:
@@ -42,6 +43,15 @@ def look_sizes(most: int, first: int = MINIMUM, growth: float = 1.6) -> list[int
                      f'expected at least {MINIMUM}, no less than that, and a factor above 1')
   steps = max(round(math.log(most / first) / math.log(growth)), 1)
   return sorted({round(first * (most / first)**(step / steps)) for step in range(steps + 1)})
+
+
+def planned_looks(most: int) -> list[int]:
+  """Returns the numbers of seeds at which `--seeds=auto` looks, e.g. [5, 8, 13, 20] for 20.
+
+  Raises:
+    UsageError: if `most` is below 3.
+  """
+  return look_sizes(most, min(FIRST, most))
 
 
 def spent_alpha(fraction: npt.ArrayLike, alpha: float = 0.05, kind: Spending = 'pocock') -> npt.NDArray[np.float64]:
@@ -78,15 +88,12 @@ def nominal_levels(looks: Iterable[int], alpha: float = 0.05, kind: Spending = '
   """Returns the level to test at in each look, so that all looks together are wrong with at most `alpha`.
 
   Look k gets what the spending function adds at it, alpha(n_k / n_K) - alpha(n_(k-1) / n_K). The levels add up to
-  alpha, so the bound is the sum of the looks' error rates. It holds for t-tests from the smallest n, for any dependence
-  between looks, and if one stops early for any reason, such as the end of a budget. The boundaries of Pocock (1977) and
-  O'Brien and Fleming (1979) are wider, but rest on normal theory, which is too optimistic at n = 3. The price in
-  simulation, at alpha = 0.05: 18 looks at 3, 4, ... 20 seeds are wrong with 0.023 (Pocock) and 0.015 (O'Brien and
-  Fleming), the five looks of `look_sizes(20)` with 0.037 and 0.042.
+  alpha, so the bound is the sum of the looks' error rates. It holds for intervals from the smallest n, for any
+  dependence between looks, and if one stops early for any reason, such as the end of a budget. The boundaries of Pocock
+  (1977) and O'Brien and Fleming (1979) are wider, but rest on normal theory, which is too optimistic at few seeds.
 
-  How to look: fix `looks` beforehand. At look k, with n_k seeds, call `judge` on all comparisons that have no verdict
-  yet, with alpha = levels[k] and family = number of all comparisons. A verdict once reached stays; the comparison needs
-  no more seeds.
+  How to look: fix `looks` beforehand. At look k, with n_k seeds, make the intervals of the whole family with
+  alpha = levels[k]. Every statement of every look holds, all together, with 1 - alpha.
 
   Args:
     looks: numbers of seeds at each look, increasing, at least 1; the last is the most there can be.

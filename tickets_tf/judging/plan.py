@@ -233,7 +233,7 @@ def _checks_for(rule: Run) -> list[str]:
   names: dict[int, str] = {}
   for name in registry.CHECKS.names():
     check = registry.CHECKS.get(name)
-    if check.always and not (rule.rule.given and (check.seam == 'data' or check.of_scores)):
+    if check.always and not (rule.rule.given and check.of_search):
       names.setdefault(id(check), name)
   return list(names.values())
 

@@ -70,6 +70,26 @@ def effective_mask(model: keras.Model, mask: Mask) -> Mask | None:
   return paths.mask if paths else None
 
 
+def live_positions(model: keras.Model, mask: Mask) -> Mask | None:
+  """Returns the positions at which a weight is on a path, or would be if it were kept too.
+
+  These are the positions from a unit that an input reaches to one that leads on to an output. Those of them that
+  `mask` keeps are its `effective_mask`.
+
+  Args:
+    model: a built functional or sequential `tf_keras` model, which may contain others.
+    mask: a `Mask` of its `prunable_kernels`.
+
+  Returns:
+    A `Mask`, or None as for `effective_mask`.
+
+  Raises:
+    UsageError: if the mask does not fit.
+  """
+  paths = _find_paths(model, mask)
+  return paths.live if paths else None
+
+
 def collapse(model: keras.Model, mask: Mask) -> Collapse:
   """Tells how much of a ticket is connected to its inputs and outputs.
 
@@ -93,9 +113,17 @@ def collapse(model: keras.Model, mask: Mask) -> Collapse:
                   paths.opaque)
 
 
+def effective_weights(model: keras.Model) -> int | None:
+  """Returns how many weights that are not zero lie on a path of such weights; None as for `effective_mask`."""
+  present = Mask((kernel.name, np.array(kernel.variable) != 0) for kernel in prunable_kernels(model))
+  mask = effective_mask(model, present)
+  return mask.kept if mask else None
+
+
 @dataclasses.dataclass(frozen=True)
 class _Paths:
   mask: Mask
+  live: Mask
   connected: bool
   opaque: list[str]
 
@@ -111,9 +139,11 @@ def _find_paths(model: keras.Model, mask: Mask) -> _Paths | None:
     total = tf.add_n([tf.reduce_sum(each) for each in outputs])
   # Kernel name -> gradient.
   counts = tape.gradient(total, flow.weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-  effective = Mask((name, kept & (counts[name].numpy() > 0.5) if name in counts else np.zeros_like(kept))
-                   for name, kept in mask.items())
-  return _Paths(effective, bool(total > 0), flow.opaque)
+  # The count of a whole kernel is a scalar.
+  live = Mask((name, np.full_like(kept, counts[name].numpy() > 0.5 if name in counts else False))
+              for name, kept in mask.items())
+  effective = Mask((name, kept & live[name]) for name, kept in mask.items())
+  return _Paths(effective, live, bool(total > 0), flow.opaque)
 
 
 def _is_known(model: keras.Model) -> bool:

@@ -33,7 +33,7 @@ class Pattern:
 
 
 def choose(pattern: Pattern, kernels: Sequence[Kernel], scores: Sequence[np.ndarray], counts: Sequence[int],
-           rng: np.random.Generator) -> list[np.ndarray]:
+           rng: np.random.Generator, candidates: Mapping[str, np.ndarray] | None = None) -> list[np.ndarray]:
   """Keeps the highest scores of every kernel, as far as a pattern allows.
 
   Args:
@@ -42,6 +42,8 @@ def choose(pattern: Pattern, kernels: Sequence[Kernel], scores: Sequence[np.ndar
     scores: one array per kernel, of its shape.
     counts: weights to keep per kernel.
     rng: decides ties.
+    candidates: a `Mask` of the weights that may be kept, as many as `counts` at least; None: all of them. The others
+      come last: one is kept only if the pattern asks for it.
 
   Returns:
     One boolean array per kernel, of its shape.
@@ -49,9 +51,28 @@ def choose(pattern: Pattern, kernels: Sequence[Kernel], scores: Sequence[np.ndar
   Raises:
     UsageError: as `selection.select`.
   """
+  names = [kernel.name for kernel in kernels]
+  if candidates is not None:
+    scores = last_if_removed(scores, [candidates[name] for name in names])
   arranged = [kernel.arranged(layer) for kernel, layer in zip(kernels, scores, strict=True)]
-  kept = selection.select(arranged, counts, rng, [kernel.name for kernel in kernels], pattern.select)
+  kept = selection.select(arranged, counts, rng, names, pattern.select)
+  if candidates is not None:
+    kept = [_without_others(pattern, mask, layer, kernel.arranged(candidates[kernel.name]), rng)
+            for kernel, mask, layer in zip(kernels, kept, arranged, strict=True)]
   return [kernel.restored(mask) for kernel, mask in zip(kernels, kept, strict=True)]
+
+
+def last_if_removed(scores: Sequence[np.ndarray], candidates: Sequence[np.ndarray]) -> list[np.ndarray]:
+  """Returns scores of which those outside `candidates` are lower than all others.
+
+  Args:
+    scores: one array per kernel.
+    candidates: one boolean array per kernel, of the same shapes.
+  """
+  # Well below every other score, so that neither a threshold nor the mean of a block can reach them.
+  smallest = float(min(score.min() for score in scores))
+  lowest = smallest - abs(smallest) - 1
+  return [np.where(keep, score.astype(np.float64), lowest) for score, keep in zip(scores, candidates, strict=True)]
 
 
 def broken_by(pattern: Pattern, mask: Mapping[str, np.ndarray], kernels: Sequence[Kernel] = ()) -> list[str]:
@@ -64,6 +85,18 @@ def broken_by(pattern: Pattern, mask: Mapping[str, np.ndarray], kernels: Sequenc
   """
   arranged = {kernel.name: kernel.arranged(mask[kernel.name]) for kernel in kernels}
   return [name for name, keep in mask.items() if not pattern.holds(arranged.get(name, keep))]
+
+
+def _without_others(pattern: Pattern, kept: np.ndarray, scores: np.ndarray, candidates: np.ndarray,
+                    rng: np.random.Generator) -> np.ndarray:
+  # A layer with more weights than its pattern holds has others anyway: it takes candidates.
+  others = np.count_nonzero(kept & ~candidates)
+  free = candidates & ~kept
+  if not others or others > np.count_nonzero(free) or pattern.holds(kept):
+    return kept
+  kept = kept & candidates
+  kept[free] = highest(scores[free], others, rng)
+  return kept
 
 
 def _blocks(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

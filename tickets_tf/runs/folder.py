@@ -67,6 +67,16 @@ class RunFolder:
     return self.path / 'settled.npz'
 
   @property
+  def correct(self) -> pathlib.Path:
+    """Which test images it got right, see `tickets_tf.runs.correct`."""
+    return self.path / 'correct.npy'
+
+  @property
+  def correct_validation(self) -> pathlib.Path:
+    """The same of the validation images, if there are any."""
+    return self.path / 'correct_validation.npy'
+
+  @property
   def saved_model(self) -> pathlib.Path:
     """The trained ticket as a SavedModel, a folder."""
     return self.path / 'ticket'

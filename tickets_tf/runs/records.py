@@ -17,7 +17,7 @@ from tickets_tf.runs.settings import Settings
 from tickets_tf.runs.settings import from_dict
 
 # It rises whenever a key changes its name or meaning.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +83,9 @@ class Record:
     settings: the run's settings, in their canonical form.
     digest: `Run.digest`.
     seed: the run's seed.
+    order_seed: seed of the order and augmentation of the training images, see `Run.order_seed`: runs with equal ones
+      (and equal numbers of images) saw the same order.
+    init_seed: seed of the network's initialisation, see `Run.init_seed`.
     rule: the rule's choices.
     needed: names of the runs that came before.
     proof: what a sanity check did, JSON values; empty without one.
@@ -94,8 +97,12 @@ class Record:
     all_weights: all trainable weights of the network, biases and normalisation included.
     unpruned: name -> size of the matrices that no rule can prune.
     collapse: what of the ticket lies on paths.
+    effective_weights: number of trained weights that are not zero and lie on a path of such weights; None if the
+      paths of the network cannot be known.
     final_accuracy: test accuracy of the final weights, in [0, 1].
     settled_accuracy: the same with batch-norm statistics estimated afresh by one pass over the training images.
+    test_loss: mean cross-entropy of the final weights on the test set; None if it is not finite.
+    settled_loss: the same of the weights of `settled_accuracy`.
     balanced_accuracy: mean of `class_accuracy` over the classes that have test images.
     class_accuracy: test accuracy of the final weights within each class, in [0, 1]; None for a class without images.
     best_accuracy: the highest accuracy of an epoch, in [0, 1].
@@ -110,6 +117,8 @@ class Record:
   settings: Settings
   digest: str
   seed: int
+  order_seed: int
+  init_seed: int
   rule: Choices
   needed: tuple[str, ...]
   proof: dict[str, Any]
@@ -121,8 +130,11 @@ class Record:
   all_weights: int
   unpruned: dict[str, int]
   collapse: Collapse
+  effective_weights: int | None
   final_accuracy: float
   settled_accuracy: float
+  test_loss: float | None
+  settled_loss: float | None
   balanced_accuracy: float
   class_accuracy: tuple[float | None, ...]
   best_accuracy: float

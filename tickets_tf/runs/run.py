@@ -11,6 +11,7 @@ from typing import Any
 
 from tickets_tf import own_code
 from tickets_tf import registry
+from tickets_tf import seeds
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning import rules
 from tickets_tf.runs import likeness
@@ -69,13 +70,41 @@ class Run:
     """The name of the folder, readable and unique to the run."""
     of = self.settings
     check = f'-{of.check}' if of.check else ''
-    name = f'{of.dataset}-{of.model}-{of.pruner}-{of.ratio:g}{check}-seed{of.seed}-{self.digest}'
+    seeds_apart = ''.join(f'-{kind}{seed}' for kind, seed in (('order', of.order_seed), ('init', of.init_seed))
+                          if seed >= 0)
+    name = f'{of.dataset}-{of.model}-{of.pruner}-{of.ratio:g}{check}-seed{of.seed}{seeds_apart}-{self.digest}'
     return name.replace(':', '.')
 
   @property
   def folder(self) -> RunFolder:
     """The folder, which need not exist."""
     return RunFolder(pathlib.Path(self.settings.output_dir).expanduser() / self.name)
+
+  @property
+  def phase(self) -> int:
+    """Which training this is of those that lead to a ticket: 0 for the dense network, r for a ticket after r rounds.
+
+    Rounds count if there is a training between them. A checked ticket is trained in the phase of its original.
+    """
+    if not self.rule.prunes:
+      return 0
+    return 1 if self.rule.scored_at in ('init', '0') else self.rule.rounds
+
+  @property
+  def order_seed(self) -> int:
+    """Seed of the order and augmentation of the training images, in the epochs in which `--order_seed` holds."""
+    of = self.settings
+    return seeds.of_phase(of.seed if of.order_seed < 0 else of.order_seed, self.phase)
+
+  @property
+  def first_order_seed(self) -> int:
+    """The same in the epochs before `order_epoch`."""
+    return seeds.of_phase(self.settings.seed, self.phase) if self.settings.order_epoch >= 0 else self.order_seed
+
+  @property
+  def init_seed(self) -> int:
+    """Seed of the network's initialisation."""
+    return self.settings.seed if self.settings.init_seed < 0 else self.settings.init_seed
 
   @property
   def data_check(self) -> str:
@@ -93,9 +122,18 @@ class Run:
     return self.replace(check='')
 
   @property
-  def of_all_weights(self) -> 'Run':
-    """The run of the same rule in one round: its scores are those of the weights before any was removed."""
-    return self.replace(check='', rounds=1)
+  def searched(self) -> 'Run | None':
+    """The run whose search a check asks for: the original's with another pattern, in every round."""
+    pattern = _check(self.settings).pattern if self.is_checked_ticket else ''
+    return self.replace(check='', pattern=pattern) if pattern else None
+
+  @property
+  def chosen_from(self) -> 'Run | None':
+    """The run whose mask the ticket is chosen from: that of the rounds of training before the last; None: all weights.
+
+    A checked ticket is chosen from what its original is chosen from.
+    """
+    return self.original.scored if self.rule.rounds > 1 else None
 
   def before(self) -> tuple['Run', ...]:
     """Returns all runs that this one reads from, in order, none twice; what these need is theirs to say.
@@ -103,11 +141,12 @@ class Run:
     Of the `original` of a checked ticket, and of the run that this one is `like`, the ticket is needed; all others must
     be trained.
     """
-    if self.is_checked_ticket:
-      scored = self.of_all_weights.scored if _check(self.settings).of_scores else None
-      found = [self.original, scored]
-    else:
+    if not self.is_checked_ticket:
       found = [self.scored, self.rewound]
+    elif self.searched:
+      found = [self.original, *self.searched.before()]
+    else:
+      found = [self.original, self.original.scored if _check(self.settings).of_scores else self.chosen_from]
     return tuple(dict.fromkeys(run for run in (*found, self.like) if run))
 
   @property
@@ -138,7 +177,7 @@ class Run:
     # Rounded: settings that differ in the last bit would be two runs.
     ratio = round(rules.round_ratios(self.settings.ratio, rule.rounds)[-2], 12)
     return self.replace(ratio=ratio, rounds=rule.rounds - 1, check=self.data_check, trained_on=self.data_check,
-                        stop_epoch=self._stop_epoch(rule.scored_at))
+                        stop_epoch=self._stop_epoch(rule.scored_at), **self._order_before())
 
   @property
   def rewound(self) -> 'Run | None':
@@ -148,7 +187,11 @@ class Run:
 
   def _dense(self, epoch: str) -> 'Run':
     return self.replace(pruner='dense', check='', mask='', trained_on=self.data_check,
-                        stop_epoch=self._stop_epoch(epoch))
+                        stop_epoch=self._stop_epoch(epoch), **self._order_before())
+
+  def _order_before(self) -> dict[str, int]:
+    # What trained before: it has the order of --seed if --order_seed holds from an epoch of this training on.
+    return {'order_seed': -1, 'order_epoch': -1} if self.settings.order_epoch >= 0 else {}
 
   def _stop_epoch(self, epoch: str) -> int:
     # The last epoch's weights are those of the whole training, which other rules need as well.
@@ -179,7 +222,8 @@ def _content(path: str, flag: str) -> bytes:
 
 
 def _canonical(settings: Settings) -> Settings:
-  settings = dataclasses.replace(settings, **_own_width(settings), **_threads_of_environment(settings))
+  settings = dataclasses.replace(settings, **_own_width(settings), **_threads_of_environment(settings),
+                                 **_seeds_apart(settings))
   row = rules.resolve(settings.pruner)
   if not row.prunes:
     if settings.check:
@@ -224,6 +268,16 @@ def _threads_of_environment(settings: Settings) -> dict[str, Any]:
   return {'threads': int(asked)}
 
 
+def _seeds_apart(settings: Settings) -> dict[str, int]:
+  # A seed that is that of the run is none of its own, and an order that begins at no epoch is the run's own.
+  changes = {name: -1 for name in ('order_seed', 'init_seed') if getattr(settings, name) == settings.seed}
+  if settings.order_seed < 0 and settings.order_epoch >= 0:
+    raise UsageError(f'--order_epoch={settings.order_epoch}: goes with --order_seed')
+  if 'order_seed' in changes or settings.order_epoch >= (settings.stop_epoch or settings.epochs):
+    changes |= {'order_seed': -1, 'order_epoch': -1}
+  return changes
+
+
 def _rule(settings: Settings) -> rules.Rule:
   rule = rules.resolve(settings.pruner, allocation=settings.allocation, scored_at=settings.scored_at,
                        rewound_to=settings.rewound_to, rounds=settings.rounds)
@@ -238,7 +292,7 @@ def _check(settings: Settings) -> Any:
   check = registry.CHECKS.get(settings.check)
   if getattr(check, 'seam', None) not in ('data', 'ticket'):
     raise UsageError(f'--check={settings.check}: expected a tickets_tf.checks.Check at the seam data or ticket')
-  if _rule(settings).given and check.of_scores:
+  if _rule(settings).given and (check.of_scores or check.pattern):
     raise UsageError(f'--check={settings.check}: it needs scores, and a mask from a file has none')
   if _rule(settings).given and check.seam == 'data':
     raise UsageError(f'--check={settings.check}: it changes the data that a rule sees; the mask of --mask is given')

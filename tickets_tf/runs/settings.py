@@ -75,6 +75,13 @@ class PhaseSettings:
   """Which training of the protocol the run is."""
 
   seed: int = setting(0, 'seed of everything random in the run', low=0)
+  order_seed: int = setting(-1, 'seed of the order and augmentation of training images, and of nothing else; -1: that '
+                            'of --seed', low=-1)
+  init_seed: int = setting(-1, 'seed of the network\'s initialisation, and of nothing else; -1: that of --seed',
+                           low=-1)
+  order_epoch: int = setting(-1, 'epoch of the training after which --order_seed holds: the epochs before it, and the '
+                             'runs that the ticket comes from, have the order of --seed; -1: it holds in all of them',
+                             low=-1)
   stop_epoch: int = setting(0, 'end after that many of the epochs, the schedule being that of all; 0: after all', low=0)
   trained_on: str = setting('', 'train on the data as this check leaves it, as the pre-training of a checked ticket '
                             'does', names=registry.CHECKS)
@@ -181,6 +188,8 @@ class Settings(OutputSettings, MachineSettings, TrainingSettings, NetworkSetting
       rules.check_epoch('rewound_to', self.rewound_to, ('init', 'none'), self.epochs)
     if self.stop_epoch > self.epochs:
       raise UsageError(f'--stop_epoch={self.stop_epoch}: expected at most --epochs, {self.epochs}')
+    if self.order_epoch >= self.epochs:
+      raise UsageError(f'--order_epoch={self.order_epoch}: expected less than --epochs, {self.epochs}')
     if bool(self.mask) != rules.RULES.takes_a_mask(self.pruner):
       raise UsageError(f'--mask={self.mask}: a mask from a file goes with --pruner=given, found --pruner={self.pruner}'
                        if self.mask else f'--pruner={self.pruner}: expected --mask=FILE')

@@ -1,7 +1,10 @@
-"""How often a classifier is right."""
+"""How often a classifier is right, on which images, and its loss."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import dataclasses
+import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +12,38 @@ import numpy.typing as npt
 from tickets_tf.data import Examples
 
 Classify = Callable[[npt.NDArray[np.uint8]], npt.ArrayLike]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Judged:
+  """What a network makes of N examples.
+
+  Attributes:
+    predicted: the class with the highest output, int64 [N].
+    right: whether that is the true class, bool [N].
+    loss: mean cross-entropy; None if it is not finite.
+  """
+  predicted: npt.NDArray[np.int64]
+  right: npt.NDArray[np.bool_]
+  loss: float | None
+
+  @property
+  def accuracy(self) -> float:
+    """Share of the examples that were given their true class, in [0, 1]."""
+    return int(np.count_nonzero(self.right)) / len(self.right)
+
+
+def judge(logits: Classify, examples: Examples, batch_size: int = 500) -> Judged:
+  """Judges a network by its logits in one pass.
+
+  Args:
+    logits: function from images [n, height, width, channels] to logits [n, classes].
+    examples: the N examples to classify.
+    batch_size: images per call.
+  """
+  outputs = _outputs(logits, examples, batch_size)
+  predicted = np.argmax(outputs, axis=1)
+  return Judged(predicted, predicted == examples.labels, _mean_cross_entropy(outputs, examples.labels))
 
 
 def predicted_classes(classify: Classify, examples: Examples, batch_size: int = 500) -> npt.NDArray[np.int64]:
@@ -19,9 +54,7 @@ def predicted_classes(classify: Classify, examples: Examples, batch_size: int = 
     examples: the N examples to classify.
     batch_size: images per call.
   """
-  starts = range(0, len(examples), batch_size)
-  return np.concatenate([np.argmax(np.asarray(classify(examples.images[start:start + batch_size])), axis=1)
-                         for start in starts])
+  return np.argmax(_outputs(classify, examples, batch_size), axis=1)
 
 
 def accuracy(classify: Classify, examples: Examples, batch_size: int = 500) -> float:
@@ -45,3 +78,18 @@ def balanced_accuracy(of_classes: Sequence[float | None]) -> float:
   """Returns the mean of the accuracies within the classes that have examples: each class counts equally."""
   known = [each for each in of_classes if each is not None]
   return sum(known) / len(known)
+
+
+def _outputs(classify: Classify, examples: Examples, batch_size: int) -> npt.NDArray[Any]:
+  return np.concatenate([np.asarray(classify(examples.images[start:start + batch_size]))
+                         for start in range(0, len(examples), batch_size)])
+
+
+def _mean_cross_entropy(logits: npt.NDArray[Any], labels: npt.NDArray[np.integer]) -> float | None:
+  # In float64, so that neither the sum nor an exponential loses digits.
+  shifted = logits.astype(np.float64)
+  with np.errstate(invalid='ignore', over='ignore'):
+    shifted -= shifted.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
+    mean = float(losses.mean())
+  return mean if math.isfinite(mean) else None

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
+from tickets_tf import seeds
 from tickets_tf import sparse
 from tickets_tf.data import Examples
 from tickets_tf.data import Pipeline
@@ -78,6 +79,8 @@ def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, 
     checkpoints = Checkpoints(folder / 'checkpoints', compiled.wrapped, compiled.optimizer)
     first_epoch = checkpoints.restore()
   log = callbacks.MetricsLog(folder / 'metrics.jsonl', first_epoch)
+  # Layers that are random in training mode draw with the order, and not with the initialisation.
+  keras.utils.set_random_seed(seeds.integer(pipeline.seed, 'layers'))
   if first_epoch < last_epoch:
     compiled.wrapped.fit(
         strategy.distribute_datasets_from_function(
