@@ -1,6 +1,7 @@
 """Runs whose accuracies are planted, in place of `sweep.run_all`, for tests that train nothing."""
 
 import dataclasses
+import tempfile
 
 import numpy as np
 
@@ -54,7 +55,9 @@ class World:
     return True
 
 
-def check(monkeypatch, world, **plan):
-  """Returns the `Verdicts` of the sanity check of a world."""
+def check(monkeypatch, world, folder=None, **plan):
+  """Returns the `Verdicts` of the sanity check of a world; `folder` keeps the looks, None: no other check knows them."""
   monkeypatch.setattr(sweep, 'run_all', world.run_all)
-  return sanity_check(Plan(**{'base': BASE, 'ratios': (0.9,), **plan}), say=lambda line: None, progress=False)
+  with tempfile.TemporaryDirectory() as empty, monkeypatch.context() as patch:
+    patch.chdir(folder or empty)
+    return sanity_check(Plan(**{'base': BASE, 'ratios': (0.9,), **plan}), say=lambda line: None, progress=False)

@@ -434,3 +434,34 @@ def test_the_budget_is_that_of_all_looks_together(monkeypatch):
                    parallel=3)
   assert world.minutes == (9.0, 0.01), 'a spent budget is not a budget without end'
   assert verdicts.stopped is None
+
+
+def test_the_same_call_is_judged_the_same_again(monkeypatch, tmp_path):
+  plan = {'pruners': ('snip',), 'checks': ('invert',), 'folder': tmp_path}
+  assert check(monkeypatch, World({}), **plan) == check(monkeypatch, World({}), **plan)
+
+
+def test_a_call_with_more_seeds_is_charged_and_told(monkeypatch, tmp_path):
+  plan = {'pruners': ('snip',), 'checks': ('invert',)}
+  fresh, = check(monkeypatch, World({}), seeds=8, **plan).judgements
+  check(monkeypatch, World({}), seeds=5, folder=tmp_path, **plan)
+  verdicts = check(monkeypatch, World({}), seeds=8, folder=tmp_path, **plan)
+  widths = [high - low for low, high in (each.interval.rule_family for each in (fresh, *verdicts.judgements))]
+  assert widths[1] > widths[0] and verdicts.looks.unplanned == (8,)
+  assert any('looked at 8 seeds without having planned it' in each for each in verdicts.exploratory)
+
+
+def test_a_look_at_the_end_of_the_budget_is_charged(monkeypatch, tmp_path):
+  plan = {'pruners': ('snip',), 'checks': ('invert',), 'seeds': 8, 'folder': tmp_path}
+  stopped = check(monkeypatch, World({}, limit=20), minutes=1, **plan)
+  assert stopped.looks.unplanned == (5,) and [len(each.seeds) for each in stopped.judgements] == [5]
+  whole = check(monkeypatch, World({}), **plan)
+  assert [len(each.seeds) for each in whole.judgements] == [8] and whole.looks.unplanned == (5,)
+
+
+def test_a_longer_auto_does_not_look_back(monkeypatch, tmp_path):
+  world = World({('snip', 'invert'): [-1.0, 2.0] * 10}, noise=0)
+  plan = {'pruners': ('snip',), 'checks': ('invert',), 'seeds': None, 'folder': tmp_path}
+  check(monkeypatch, world, max_seeds=7, **plan)
+  verdicts = check(monkeypatch, world, max_seeds=12, **plan)
+  assert verdicts.looks.unplanned[0] > 7 and [len(each.seeds) for each in verdicts.judgements] == [12]

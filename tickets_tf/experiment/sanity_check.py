@@ -1,15 +1,18 @@
 """The sanity check of pruning rules: runs of tickets and what they are compared with, seed by seed, look by look."""
 
 from collections.abc import Callable
+from collections.abc import Iterable
+import dataclasses
 import time
 
 from tickets_tf.experiment import sweep
 from tickets_tf.judging.conclusion import conclude
 from tickets_tf.judging.family import Done
 from tickets_tf.judging.family import Families
+from tickets_tf.judging.ledger import Ledger
 from tickets_tf.judging.plan import Plan
+from tickets_tf.judging.question import Question
 from tickets_tf.judging.statements import OPEN
-from tickets_tf.judging.verdicts import Looks
 from tickets_tf.judging.verdicts import Verdicts
 from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
@@ -29,23 +32,36 @@ def sanity_check(plan: Plan, say: Callable[[str], None] = print, progress: bool 
   Raises:
     UsageError: for settings that cannot be used.
   """
-  families = Families.of(plan)
+  families, ledger = Families.of(plan), Ledger(plan)
   end = time.monotonic() + 60 * plan.minutes
   made: dict[Run, Record] = {}
   failures: dict[Run, str] = {}
-  sizes, levels = plan.looks(), plan.levels()
-  for looks, (size, level) in enumerate(zip(sizes, levels, strict=True), start=1):
+  looks = 0
+  for size in plan.looks():
+    asked = [*families.open(), *plan.gaps()]
+    if size < plan.looks()[-1] and ledger.passed(asked, size):
+      continue
     seeds = range(plan.base.seed, plan.base.seed + size)
     minutes = max((end - time.monotonic()) / 60, 0.01) if plan.minutes else 0.0
-    wanted = plan.runs([*families.open(), *plan.gaps()], seeds)
-    outcome = sweep.run_all([run.settings for run in wanted], plan.parallel, minutes, say, progress)
+    outcome = sweep.run_all([run.settings for run in plan.runs(asked, seeds)], plan.parallel, minutes, say, progress)
     made |= outcome.records
     # What failed at an earlier look may have been done since.
     failures = {run: problem for run, problem in {**failures, **outcome.failures}.items() if run not in made}
-    done = Done(seeds, made, failures)
-    families.look(done, plan.parsed_margin(), level)
+    done, looks = Done(seeds, made, failures), looks + 1
+    families.look(done, plan.parsed_margin(), ledger.level(_affected(asked), _pairs(asked, done)))
     # A control that must not differ is right as long as it is open: it asks for no seeds of its own.
     if outcome.stopped or all(question.control == OPEN for question in families.open()):
       break
-  looked = Looks('pocock', tuple(sizes), tuple(levels), looks) if plan.seeds is None else None
-  return conclude(plan, families, done, looked, outcome.stopped)
+  verdicts = conclude(plan, families, done, ledger.looks(looks), outcome.stopped)
+  return dataclasses.replace(verdicts, exploratory=(*verdicts.exploratory, *ledger.told()))
+
+
+def _affected(questions: Iterable[Question]) -> list[Question]:
+  return [question for question in questions if not question.by_construction]
+
+
+def _pairs(questions: Iterable[Question], done: Done) -> int:
+  """Returns the most seeds that a question has both runs of: all of the look, unless the budget has ended."""
+  finished = {*done.records, *done.failures}
+  return max((sum({question.original(seed), question.checked(seed)} <= finished for seed in done.seeds)
+              for question in questions), default=0)
