@@ -56,12 +56,11 @@ def draw(verdicts: Verdicts, ratio: float) -> figure.Figure:
 
 
 def text(judgement: Judgement) -> str:
-  """Returns what stands in a cell: the bounds of the drop with one decimal, which hold for all of the rule together."""
+  """Returns what stands in a cell: the bounds of the drop for all of the rule together, rounded outwards."""
   found = judgement.interval.rule_family
   if judgement.unaffected or found is None:
     return 'the same' if judgement.unaffected else 'no bounds'
-  # Adding 0 makes -0.0 a 0.0.
-  return ' to '.join(f'{round(end or 0.0, 1) + 0.0:.1f}'.replace('-', '\N{MINUS SIGN}') for end in found)
+  return ' to '.join(wording.ends(*found, digits=1)).replace('-', '\N{MINUS SIGN}')
 
 
 def _title(verdicts: Verdicts, ratio: float) -> str:

@@ -51,7 +51,7 @@ def evidence(rule='snip', ratio=0.9, check='rearrange', original=(90.0, 90.5, 91
 def judged(found, margin=0.5, low=8.0):
   """Returns the judgements of evidence; `low`: the low end of the gap between the dense network and luck."""
   gaps = {each.ratio: Gap(10.0, (low, 12.0)) for each in found}
-  scale = Scale(Margin.parse(str(margin)), gaps, RESOLUTION, GUESSING, 0.05)
+  scale = Scale(Margin.parse(str(margin)), gaps, RESOLUTION, GUESSING, 0.05, 0.05, 20)
   return list(judge(found, scale)[0])
 
 

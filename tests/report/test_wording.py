@@ -9,6 +9,7 @@ import pytest
 from tests.report import sanity_verdicts
 from tests.report.html_page import Page
 from tickets_tf import report
+from tickets_tf.judging.seeds_needed import SeedsNeeded
 from tickets_tf.judging.verdicts import Controls
 from tickets_tf.judging.verdicts import Intervals
 from tickets_tf.judging.verdicts import Looks
@@ -58,8 +59,7 @@ def test_an_open_comparison_is_told_as_open_with_its_bounds():
 def test_words_are_told_with_their_margin_and_a_drop_never_without_its_interval(checked, kind, words):
   judgement = judged(original=GOOD, checked=checked)
   assert wording.kind(judgement) == kind and wording.words(judgement).startswith(words)
-  low, high = judgement.interval.rule_family
-  assert wording.drop(judgement) == f'{judgement.drop:.2f} [{low:.2f}, {high:.2f}]'
+  assert wording.drop(judgement) == f'{judgement.drop:.2f} {wording.interval(judgement)}'
   for text in texts(one(judgement))[:2]:
     assert wording.drop(judgement) in text and text.count(wording.number(judgement.drop)) == text.count(
         wording.drop(judgement)), 'an estimate stands alone'
@@ -148,7 +148,7 @@ def test_what_is_the_same_by_construction_is_no_finding():
   assert wording.kind(judgement) == wording.UNAFFECTED
   assert findings.tally(verdicts.judgements) == '1 comparison: unaffected by construction 1'
   for text in texts(verdicts):
-    assert 'both tickets are the same to the bit' in text and '0.00 [' not in text
+    assert 'in no family, and no finding' in text and 'unaffected by construction' in text and '0.00 [' not in text
   found = Page(page.html(verdicts))
   assert not [label for label in found.values('aria-label') if label.startswith('Plot of drops')]
 
@@ -235,6 +235,16 @@ def test_looks_are_told_with_their_levels():
   assert ' looks' not in ' '.join(method.paragraphs(sanity_verdicts.minimal()))
 
 
+@pytest.mark.parametrize('fewest, most, said', [
+    (8, 20, '8 to 20 seeds'), (8, None, '8 seeds at best, perhaps not within --max_seeds=50'),
+    (None, None, 'not within --max_seeds=50')])
+def test_a_forecast_is_a_range(fewest, most, said):
+  judgement = dataclasses.replace(judged(original=(90.0, 94.0, 92.0), checked=(91.0, 90.0, 93.0)),
+                                  forecast=SeedsNeeded(fewest, most, 50))
+  for text in texts(one(judgement)):
+    assert f'seeds for a statement: {said}' in text
+
+
 @pytest.mark.parametrize('margin, said', [('0.5', '0.5 points'),
                                           ('0.2gap', '0.2 of the gap between the dense network and luck')])
 def test_a_margin_has_its_unit(margin, said):
@@ -255,3 +265,10 @@ def test_rules_are_told_apart_by_their_allocation_and_ratios_rise():
 @pytest.mark.parametrize('value, expected', [(0.125, '0.12'), (-0.001, '0.00'), (-1.5, '-1.50'), (None, '\N{EN DASH}')])
 def test_numbers_have_two_decimals(value, expected):
   assert wording.number(value) == expected
+
+
+@pytest.mark.parametrize('low, high, expected', [
+    (0.129, 0.121, ('0.12', '0.13')), (-0.121, -0.129, ('-0.13', '-0.12')), (0.29, 0.29, ('0.29', '0.29')),
+    (-0.001, -0.001, ('-0.01', '0.00')), (None, None, ('\N{EN DASH}', '\N{EN DASH}'))])
+def test_ends_of_intervals_are_rounded_outwards(low, high, expected):
+  assert wording.ends(low, high) == expected

@@ -15,7 +15,7 @@ import msgspec
 
 from tickets_tf.errors import UsageError
 from tickets_tf.judging.collapses import Collapses
-from tickets_tf.judging.forecast import Forecast
+from tickets_tf.judging.seeds_needed import SeedsNeeded
 from tickets_tf.judging.statements import Statement
 from tickets_tf.runs import records
 
@@ -74,7 +74,8 @@ class Judgement:
     unaffected: whether both sides are the same to the bit by construction, so that nothing was compared.
     can_fail: whether the comparison could have come out as a loss above the margin; if not, no statement says that it
       is worth less.
-    forecast: how many seeds would decide an open comparison; None if it is not open.
+    forecast: how many seeds would let something be said of an open comparison; None if it is not open or nothing is
+      known of that.
     proofs: for each checked ticket, the proof that its check acted, JSON values.
     control: the statement that a planted control must have; None for what was asked.
   """
@@ -100,7 +101,7 @@ class Judgement:
   collapses: Collapses
   unaffected: bool
   can_fail: bool
-  forecast: Forecast | None
+  forecast: SeedsNeeded | None
   proofs: tuple[dict[str, Any], ...]
   control: Statement | None = None
 

@@ -75,8 +75,8 @@ def headline(judgement: Judgement) -> str:
     return f'beats luck by {_points(low, high)}'
   if high < 0:
     return f'worse than luck by {_points(-high, -low)}'
-  return (f'no better than luck by more than {wording.number(high)} points, and no worse by more than '
-          f'{wording.number(-low)}')
+  worse, better = wording.ends(low, high)
+  return f'no better than luck by more than {better} points, and no worse by more than {worse.removeprefix("-")}'
 
 
 def gap(judgement: Judgement) -> str:
@@ -214,7 +214,7 @@ def all_judgements(verdicts: Verdicts) -> Iterator[Judgement]:
 
 
 def _points(low: float, high: float) -> str:
-  return f'[{wording.number(low)}, {wording.number(high)}] points'
+  return f'[{", ".join(wording.ends(low, high))}] points'
 
 
 def _without_interval(judgement: Judgement) -> str:

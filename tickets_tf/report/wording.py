@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 import dataclasses
+import math
 from typing import Any
 
 from tickets_tf.judging import statements
@@ -115,7 +116,7 @@ def interval(judgement: Judgement, whole_call: bool = False) -> str:
     whole_call: which interval, see `words`.
   """
   found = judgement.interval.whole_call if whole_call else judgement.interval.rule_family
-  return '' if found is None else f'[{", ".join(map(number, found))}]'
+  return '' if found is None else f'[{", ".join(ends(*found))}]'
 
 
 def drop(judgement: Judgement) -> str:
@@ -138,7 +139,7 @@ def remarks(judgement: Judgement, guessing: float | None) -> list[str]:
   if judgement.control is not None:
     found.append('planted control')
   if judgement.unaffected:
-    found.append('both tickets are the same to the bit, so that it is in no family and nothing was found')
+    found.append('in no family, and no finding')
   elif judgement.interval.rule_family is None:
     found.append('fewer than 3 seeds have no interval')
   at = '' if guessing is None else f' ({guessing:.3g}%)'
@@ -159,8 +160,22 @@ def remarks(judgement: Judgement, guessing: float | None) -> list[str]:
 
 
 def forecast(judgement: Judgement) -> list[str]:
-  """Returns how many seeds would decide an open comparison: a list of one clause, or empty."""
-  return [judgement.forecast.sentence] if judgement.forecast else []
+  """Returns how many seeds would let something be said of an open comparison: a list of one clause, or empty."""
+  return [f'seeds for a statement: {judgement.forecast.told()}'] if judgement.forecast else []
+
+
+def ends(low: float | None, high: float | None, digits: int = 2) -> tuple[str, str]:
+  """Returns the ends of an interval as text, rounded outwards: a bound stays one.
+
+  Args:
+    low: its lower end.
+    high: its upper end.
+    digits: decimals.
+  """
+  scale = 10**digits
+  # Adding 0 makes -0.00 a 0.00. What floating point adds to a round number must not round it up.
+  return ((NOTHING if low is None else f'{math.floor(round(low * scale, 6)) / scale + 0.0:.{digits}f}'),
+          (NOTHING if high is None else f'{math.ceil(round(high * scale, 6)) / scale + 0.0:.{digits}f}'))
 
 
 def number(value: float | None) -> str:
