@@ -101,12 +101,14 @@ class Families:
   """All families of a call.
 
   Attributes:
+    plan: what is to be judged.
     gaps: the dense network against luck; they are the scale of all others, so they are looked at each time.
     luck: each rule against luck.
     asked: the rules against their checks.
     steps: the steps of the ladders.
     controls: the planted controls.
   """
+  plan: Plan
   gaps: Family
   luck: Family
   asked: Family
@@ -117,7 +119,7 @@ class Families:
   def of(cls, plan: Plan) -> 'Families':
     """Returns the families of what a plan asks, without any evidence."""
     steps = [step for ladder in plan.ladders() for step in ladder.steps]
-    return cls(Family(plan.gaps(), closes=False), Family(plan.luck()), Family(plan.questions()),
+    return cls(plan, Family(plan.gaps(), closes=False), Family(plan.luck()), Family(plan.questions()),
                Family(list(dict.fromkeys(steps))), Family(plan.planted()))
 
   def __iter__(self) -> Iterator[Family]:
@@ -142,7 +144,9 @@ class Families:
     first = next(iter(done.records.values()), None)
     if first is None:
       return
-    scale = Scale(margin, {}, resolution(first), guessing(first), level)
+    planned = zip(self.plan.looks(), self.plan.levels(), strict=True)
+    following = next((share for size, share in planned if size > len(done.seeds)), level)
+    scale = Scale(margin, {}, resolution(first), guessing(first), level, following, self.plan.max_seeds)
     self.gaps.look(done, scale)
     scale = dataclasses.replace(scale, gaps=known_gaps(self.gaps.in_order()))
     for family in (self.luck, self.asked, self.steps, self.controls):

@@ -1,6 +1,5 @@
 """From evidence to judgements: simultaneous intervals of all drops of a call, and the words that can be read off them."""
 
-import collections
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,6 +14,9 @@ from tickets_tf.judging.bounds import simultaneous
 from tickets_tf.judging.collapses import compare_collapses
 from tickets_tf.judging.evidence import Evidence
 from tickets_tf.judging.margin import Margin
+from tickets_tf.judging.seeds_needed import NextLook
+from tickets_tf.judging.seeds_needed import seeds_needed
+from tickets_tf.judging.statements import OPEN
 from tickets_tf.judging.statements import obstacle
 from tickets_tf.judging.statements import sentence
 from tickets_tf.judging.statements import statements
@@ -40,12 +42,16 @@ class Scale:
     resolution: smallest step between two accuracies in percent points; 0 takes accuracies as exact.
     guessing: accuracy of guessing in percent; None: unknown.
     alpha: probability of even one wrong statement in a family.
+    next_alpha: that of the next look, which forecasts are for.
+    most: the most seeds that a forecast considers.
   """
   margin: Margin
   gaps: Mapping[float, Gap]
   resolution: float
   guessing: float | None
   alpha: float
+  next_alpha: float
+  most: int
 
   def margin_at(self, ratio: float) -> float | None:
     """Returns the margin at a pruning ratio in percent points; None if it is a share of a gap that is not known."""
@@ -69,8 +75,37 @@ def judge(evidence: Sequence[Evidence], scale: Scale) -> tuple[tuple[Judgement, 
   bounds, pooled = simultaneous(_groups(members), scale.resolution, scale.alpha) if members else ({}, None)
   found = {id(each): bounds[each.title, float(place), each.check] for place, group in enumerate(members)
            for each in group}
-  together = collections.Counter(each.title for each in evidence if not each.identical)
-  return tuple(_judgement(each, found.get(id(each)), scale, together[each.title]) for each in evidence), pooled
+  families = _families(members)
+  judged = (_judgement(each, found.get(id(each)), scale, families.get(each.title, _Family(0, 0, 0))) for each in evidence)
+  return tuple(_with_forecast(judgement, found.get(id(each)), scale, families.get(each.title), pooled)
+               for each, judgement in zip(evidence, judged, strict=True)), pooled
+
+
+@dataclasses.dataclass(frozen=True)
+class _Family:
+  """Numbers of what is held together: groups that share their originals, comparisons in the largest, and in all."""
+  groups: int
+  largest: int
+  comparisons: int
+
+
+def _families(members: Sequence[Sequence[Evidence]]) -> dict[str, _Family]:
+  # The largest group of the call counts for all, as in `simultaneous`.
+  largest = max(map(len, members), default=0)
+  titles = dict.fromkeys(group[0].title for group in members)
+  sizes = {title: [len(group) for group in members if group[0].title == title] for title in titles}
+  return {title: _Family(len(each), largest, sum(each)) for title, each in sizes.items()}
+
+
+def _with_forecast(judgement: Judgement, bounds: Bounds | None, scale: Scale, family: _Family | None,
+                   pooled: Pooled | None) -> Judgement:
+  """Returns an open judgement with the seeds that it would take, if they can be told."""
+  if bounds is None or bounds.rule_family is None or judgement.statements != (OPEN,) or judgement.margin is None:
+    return judgement
+  assert family is not None and pooled is not None  # They are there if there are bounds.
+  look = NextLook(family.groups, family.largest, scale.next_alpha, judgement.margin, judgement.can_fail, scale.most)
+  return dataclasses.replace(judgement, forecast=seeds_needed(
+      bounds, len(judgement.seeds), pooled.degrees_of_freedom, look))
 
 
 def _sharing(evidence: Iterable[Evidence]) -> list[list[Evidence]]:
@@ -102,8 +137,8 @@ def _groups(members: Sequence[Sequence[Evidence]]) -> list[Group]:
                 {each.check: each.checked for each in group}) for place, group in enumerate(members)]
 
 
-def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale, together: int) -> Judgement:
-  """Returns what is said of a comparison; `together`: how many comparisons its family has."""
+def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale, family: _Family) -> Judgement:
+  """Returns what is said of a comparison of a family."""
   differences = [one - other for one, other in zip(each.original, each.checked, strict=True)]
   margin = scale.margin_at(each.ratio)
   collapsed = [each.collapsed(side, scale.resolution, scale.guessing) for side in (0, 1)]
@@ -120,14 +155,14 @@ def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale, together: in
       margin=margin,
       statements=found,
       statements_whole_call=everywhere,
-      sentence=_sentence(each, bounds, scale, why_open, together),
+      sentence=_sentence(each, bounds, scale, why_open, family.comparisons),
       seeds=each.seeds,
       original=sample(each.original),
       checked=sample(each.checked),
       failed=each.failed,
       missing=each.missing,
       cut=each.cut,
-      collapses=compare_collapses(*collapsed, scale.alpha / max(together, 1)),
+      collapses=compare_collapses(*collapsed, scale.alpha / max(family.comparisons, 1)),
       unaffected=each.identical,
       can_fail=not why_open,
       forecast=None,

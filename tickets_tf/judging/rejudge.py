@@ -35,6 +35,8 @@ from tickets_tf.runs import records
 # What a planted control of format 1 had to come out as, in today's words.
 _CONTROLS: Mapping[str, Statement] = {'sensitive': 'uses it', 'insensitive': 'open'}
 
+_MOST = 100  # Seeds that forecasts consider.
+
 
 @dataclasses.dataclass(frozen=True)
 class _OldJudgement:
@@ -106,7 +108,7 @@ def _again(found: Verdicts, margin: Margin | None, alpha: float | None) -> Verdi
   """Judges verdicts of today's format again."""
   level = alpha or found.alpha
   now = margin or Margin.parse(str(found.margin))
-  scale = Scale(now, {}, found.resolution or 0.0, found.guessing, level)
+  scale = Scale(now, {}, found.resolution or 0.0, found.guessing, level, level, _MOST)
   gaps, _ = judge([_evidence(each) for each in found.gaps], scale)
   scale = dataclasses.replace(scale, gaps=known_gaps(gaps))
   luck, _ = judge([_evidence(each) for each in found.luck], scale)
@@ -150,7 +152,7 @@ def _from_old(old: _Old, margin: Margin | None, alpha: float | None) -> Verdicts
   level = alpha or old.alpha
   now = margin or Margin(old.margin)
   guessing = _guessing(old.judgements)
-  scale = Scale(now, {}, old.resolution or 0.0, guessing, level)
+  scale = Scale(now, {}, old.resolution or 0.0, guessing, level, level, _MOST)
   planted = old.controls.judgements if old.controls else ()
   asked = [each for number, each in enumerate(old.judgements) if number not in planted]
   originals = {(each.rule, each.allocation, each.ratio): each for each in asked}
