@@ -22,8 +22,8 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 LUCK = 'above luck'
 COLOURS = {wording.USES: '#bfe3c0', wording.BETTER_WITHOUT: '#f6c4b8', wording.EQUIVALENT: '#d5cdf0',
            wording.WORTH_LESS: '#d5cdf0', wording.OPEN: '#eeeeee', wording.UNAFFECTED: '#ffffff'}
-MEANING = {wording.USES: 'above 0: it uses it, or beats luck', wording.BETTER_WITHOUT: 'below 0: better without it',
-           wording.WORTH_LESS: 'below the margin', wording.OPEN: 'open: the seeds so far do not tell'}
+MEANING = {wording.USES: 'above 0: uses it, beats luck', wording.BETTER_WITHOUT: 'below 0: better without it',
+           wording.WORTH_LESS: 'below the margin', wording.OPEN: 'open: the seeds do not tell'}
 # In inches.
 ROW, NAME, CELL, TOP, BOTTOM = 0.34, 1.9, 1.12, 0.9, 0.42
 
@@ -42,6 +42,8 @@ def draw(verdicts: Verdicts, ratio: float) -> figure.Figure:
   axes.set_xlim(0, width)
   axes.set_ylim(height, 0)
   axes.text(0.1, 0.24, _title(verdicts, ratio), fontsize=11, fontweight='bold', va='center')
+  axes.text(0.1, 0.47, f'Bounds, which hold with {method.confidence(verdicts)} for all comparisons of a rule together',
+            fontsize=9, va='center')
   axes.text(0.1, TOP - 0.2, 'rule, accuracy in %', fontsize=9, va='center')
   for column, check in enumerate(columns):
     axes.text(NAME + CELL * (column + 0.5), TOP - 0.2, check, fontsize=9, ha='center', va='center')
@@ -65,8 +67,8 @@ def text(judgement: Judgement) -> str:
 
 def _title(verdicts: Verdicts, ratio: float) -> str:
   of = verdicts.settings
-  return (f'Bounds ({method.confidence(verdicts)}, all of a rule together) of the points of accuracy that a check '
-          f'costs: {of["model"]} on {of["dataset"]}, {ratio:.0%} of the weights removed, {len(verdicts.seeds)} seeds')
+  return (f'Points of accuracy that a check costs: {of["model"]} on {of["dataset"]}, {ratio:.0%} of the weights '
+          f'removed, {len(verdicts.seeds)} seeds')
 
 
 def _cell(axes: Axes, judgement: Judgement, row: int, column: int) -> None:
@@ -78,7 +80,7 @@ def _cell(axes: Axes, judgement: Judgement, row: int, column: int) -> None:
 
 def _legend(axes: Axes, height: float) -> None:
   for number, (kind, meaning) in enumerate(MEANING.items()):
-    left = NAME + 2.5 * number
+    left = NAME + 2.25 * number
     axes.add_patch(Rectangle((left, height - 0.3), 0.3, 0.2, color=COLOURS[kind]))
     axes.text(left + 0.4, height - 0.2, meaning, fontsize=9, va='center')
 

@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 import importlib.util
-import json
+import os
 import pathlib
 import re
 import subprocess
@@ -15,7 +15,9 @@ import tickets_tf
 from tests import test_layers
 from tickets_tf import registry
 from tickets_tf.cli import configs
+from tickets_tf.judging import verdicts
 from tickets_tf.pruning import rules
+from tickets_tf.report import wording
 from tickets_tf.runs.folder import RunFolder
 from tickets_tf.runs.settings import Settings
 
@@ -163,13 +165,22 @@ def test_python_on_the_pages_is_python(page):
     assert used <= set(tickets_tf.__all__)
 
 
+@pytest.mark.parametrize('study', ['sanity_digits', 'sanity_cifar10_jpeg'])
+def test_pages_of_studies_have_the_tables_of_their_verdicts(study):
+  done = subprocess.run([sys.executable, ROOT / 'results' / 'tables.py', study], capture_output=True, text=True,
+                        env={**os.environ, 'PYTHONPATH': str(ROOT)})
+  assert done.returncode == 0, done.stderr
+  assert len(done.stdout) > 400 and done.stdout.strip() in (ROOT / 'results' / study / 'README.md').read_text()
+
+
 def test_the_picture_has_the_verdicts():
   folder = ROOT / 'results' / 'sanity_digits'
   picture = (folder / 'verdicts.svg').read_text()
   shown = re.findall(r'<text[^>]*>([^<]+)</text>', picture)
-  verdicts = json.loads((folder / 'verdicts.json').read_text())
-  asked = [each for place, each in enumerate(verdicts['judgements'])
-           if each['ratio'] == 0.98 and place not in verdicts['controls']['judgements']]
-  numbers = [f'{each["difference"]["mean"]:.1f}'.replace('-', '\N{MINUS SIGN}') for each in asked]
-  assert len(asked) == 49 and sorted(number for number in numbers if number not in shown) in ([], ['\u22120.0'])
+  found = verdicts.read(folder / 'verdicts.json')
+  asked = [each for each in (*found.luck, *found.judgements) if each.ratio == 0.98]
+  assert len(asked) == 6 + 49
+  for each in asked:
+    low, high = wording.ends(*each.interval.rule_family, digits=1) if not each.unaffected else ('', '')
+    assert (f'{low} to {high}'.replace('-', '\N{MINUS SIGN}') if not each.unaffected else 'the same') in shown
   assert len(picture) < 150_000
