@@ -46,7 +46,8 @@ def test_what_could_not_fail_says_why():
     ('the labels', (0.1, 2.0), {'why_open': '2 of its runs failed'},
      'the labels are worth at least 0.1 points to snip, no upper bound is told, as 2 of its runs failed (95%)'),
     ('the labels', (-0.1, 2.0), {'why_open': '2 of its runs failed'},
-     'it is open what the labels are worth to snip, as 2 of its runs failed'),
+     'it is open what the labels are worth to snip, as 2 of its runs failed; the interval is from -0.1 to 2 points '
+     '(95%)'),
     ('which weights it keeps', (0.0, 0.0), {},
      'which weights it keeps is worth at most 0 points to snip, and costs it at most 0 (95%)'),
     ('the labels and pixels', None, {}, 'it is open what the labels and pixels are worth to snip: fewer than 3 seeds')])

@@ -42,17 +42,18 @@ def test_what_is_written_is_read_back(case, tmp_path):
   assert verdicts.read(tmp_path / 'verdicts.json') == made
 
 
-def test_the_file_has_the_format_first_and_a_control_says_what_it_must_come_out_as(tmp_path):
+def test_the_file_has_the_format_first_and_every_judgement_its_interval_and_statements(tmp_path):
   made = sanity_verdicts.failed()
-  planted = made.planted
-  assert planted == (3, 10)
-  made = dataclasses.replace(made, judgements=tuple(
-      dataclasses.replace(judgement, control='insensitive' if number in planted else None)
-      for number, judgement in enumerate(made.judgements)))
   verdicts.write(tmp_path / 'verdicts.json', made)
   values = json.loads((tmp_path / 'verdicts.json').read_text())
-  assert list(values)[:3] == ['format', 'command', 'commit'] and values['format'] == 1
-  assert [number for number, judgement in enumerate(values['judgements']) if 'control' in judgement] == [3, 10]
+  assert list(values)[:3] == ['format', 'command', 'commit'] and values['format'] == 2
+  for judgement, written in zip(made.judgements, values['judgements'], strict=True):
+    assert (written['rule'], written['ratio'], written['check'], written['drop']) == (
+        judgement.rule, judgement.ratio, judgement.check, judgement.drop)
+    assert written['interval'] == {name: ends and list(ends) for name, ends in (
+        ('rule_family', judgement.interval.rule_family), ('whole_call', judgement.interval.whole_call))}
+    assert written['statements'] == list(judgement.statements) and written['statements']
+  assert values['controls']['judgements'][0]['control'] == 'open'
   assert verdicts.read(tmp_path / 'verdicts.json') == made
 
 
@@ -69,10 +70,10 @@ def test_numbers_that_json_cannot_hold_are_none():
 @pytest.mark.parametrize('changes, message', [
     ({'margin': ...}, 'lacks margin;'),
     ({'format': ..., 'alpha': ..., 'keep_ratios': ...}, 'lacks format, alpha, keep_ratios;'),
-    ({'format': 2}, 'format 2: expected 1'),
-    ({'format': 0}, 'format 0: expected 1'),
-    ({'format': 'new'}, 'format new: expected 1'),
-    ({'margin': 'wide'}, r'Expected `float`, got `str` - at `\$.margin`'),
+    ({'format': 3}, 'format 3: expected 2'),
+    ({'format': 1}, 'format 1: expected 2'),
+    ({'format': 'new'}, 'format new: expected 2'),
+    ({'margin': 0.5}, r'Expected `str`, got `float` - at `\$.margin`'),
     ({'dense': {'mean': 1.0}}, r'missing required field `accuracies` - at `\$.dense`'),
     ({'judgements': [{}]}, r'missing required field `rule` - at `\$.judgements\[0\]`'),
     ({'settings': None}, r'Expected `object`, got `null` - at `\$.settings`'),
@@ -84,12 +85,12 @@ def test_a_file_that_cannot_be_used_says_what_is_wrong(changes, message, tmp_pat
   assert str(caught.value).startswith(f'{path}: ') and '\n' not in str(caught.value)
 
 
-def test_a_verdict_is_one_of_three_words(tmp_path):
+def test_a_statement_is_one_of_six(tmp_path):
   path = stored(tmp_path)
   values = json.loads(path.read_text())
-  values['judgements'][1]['verdict'] = 'guilty'
+  values['judgements'][1]['statements'] = ['guilty']
   path.write_text(json.dumps(values))
-  with pytest.raises(UsageError, match=r"'guilty' - at `\$.judgements\[1\].verdict`"):
+  with pytest.raises(UsageError, match=r"'guilty' - at `\$.judgements\[1\].statements\[0\]`"):
     verdicts.read(path)
 
 

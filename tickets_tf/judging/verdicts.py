@@ -213,7 +213,7 @@ class Verdicts:
   commit: str | None
   environment: dict[str, Any]
   settings: dict[str, Any]
-  margin: float | str
+  margin: str
   alpha: float
   accuracy: str
   resolution: float | None
@@ -282,12 +282,12 @@ def _finite(value: Any) -> Any:
 
 
 def _from_json(values: Mapping[str, Any]) -> Verdicts:
+  if values.get('format', FORMAT) != FORMAT:
+    raise UsageError(f'format {values["format"]}: expected {FORMAT}, the one of this program')
   required = [field.name for field in dataclasses.fields(Verdicts) if field.default is dataclasses.MISSING]
   missing = [name for name in ('format', *required) if name not in values]
   if missing:
     raise UsageError(f'lacks {", ".join(missing)}')
-  if values['format'] != FORMAT:
-    raise UsageError(f'format {values["format"]}: expected {FORMAT}, the one of this program')
   try:
     return msgspec.convert(values, Verdicts)
   except msgspec.ValidationError as error:
