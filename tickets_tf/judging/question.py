@@ -26,7 +26,7 @@ _COMPARED = {
     POSITIONS: Compared('what are the positions that it chose worth, beyond its layer ratios?', 'its positions'),
     RATIOS: Compared('what are its layer ratios worth, beyond smart ratios?', 'its layer ratios'),
     SMARTNESS: Compared('what are smart layer ratios worth, beyond uniform ones?', 'smart layer ratios'),
-    SEEDS: Compared('do two sets of random tickets of different seeds differ?', 'nothing'),
+    SEEDS: Compared('do two sets of random tickets of different seeds differ?', 'another seed'),
 }
 
 
