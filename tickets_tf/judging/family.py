@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 
+from tickets_tf.judging.bounds import Pooled
 from tickets_tf.judging.evidence import Evidence
 from tickets_tf.judging.evidence import evidence
 from tickets_tf.judging.evidence import guessing
@@ -18,7 +19,6 @@ from tickets_tf.judging.plan import Plan
 from tickets_tf.judging.question import Question
 from tickets_tf.judging.statements import OPEN
 from tickets_tf.judging.verdicts import Judgement
-from tickets_tf.judging.verdicts import Pooled
 from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
 
@@ -158,6 +158,5 @@ def known_gaps(judgements: Iterable[Judgement]) -> dict[float, Gap]:
   found = {}
   for each in judgements:
     if each.drop is not None:
-      low, high = each.interval.whole_call or (None, None)
-      found[each.ratio] = Gap(each.drop, None if low is None or high is None else (low, high))
+      found[each.ratio] = Gap(each.drop, each.interval.whole_call)
   return found

@@ -72,13 +72,21 @@ def judge(evidence: Sequence[Evidence], scale: Scale) -> tuple[tuple[Judgement, 
     (one judgement for each, in their order; what all of them share, or None if nothing could be compared).
   """
   members = _sharing([each for each in evidence if not each.identical])
-  bounds, pooled = simultaneous(_groups(members), scale.resolution, scale.alpha) if members else ({}, None)
+  bounds, pooled = _simultaneous(members, scale)
   found = {id(each): bounds[each.title, float(place), each.check] for place, group in enumerate(members)
            for each in group}
   families = _families(members)
   judged = (_judgement(each, found.get(id(each)), scale, families.get(each.title, _Family(0, 0, 0))) for each in evidence)
   return tuple(_with_forecast(judgement, found.get(id(each)), scale, families.get(each.title), pooled)
                for each, judgement in zip(evidence, judged, strict=True)), pooled
+
+
+def _simultaneous(members: Sequence[Sequence[Evidence]], scale: Scale
+                  ) -> tuple[dict[tuple[str, float, str], Bounds], Pooled | None]:
+  if not members:
+    return {}, None
+  bounds, pooled = simultaneous(_groups(members), scale.resolution, scale.alpha)
+  return bounds, pooled if pooled.degrees_of_freedom else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,11 +149,11 @@ def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale, family: _Fam
   """Returns what is said of a comparison of a family."""
   differences = [one - other for one, other in zip(each.original, each.checked, strict=True)]
   margin = scale.margin_at(each.ratio)
-  collapsed = [each.collapsed(side, scale.resolution, scale.guessing) for side in (0, 1)]
-  why_open = _obstacle(each, collapsed[0], scale)
+  originals, others = (each.collapsed(side, scale.resolution, scale.guessing) for side in (0, 1))
+  why_open = _obstacle(each, originals, scale)
   interval = Intervals(bounds.rule_family, bounds.whole_call) if bounds else Intervals(None, None)
   found, everywhere = (statements(ends, math.inf if margin is None else margin, not why_open)
-                       for ends in (bounds and bounds.rule_family, bounds and bounds.whole_call))
+                       for ends in (interval.rule_family, interval.whole_call))
   return Judgement(
       rule=each.rule, allocation=each.allocation, ratio=each.ratio, check=each.check, question=each.question,
       subject=each.subject,
@@ -162,7 +170,7 @@ def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale, family: _Fam
       failed=each.failed,
       missing=each.missing,
       cut=each.cut,
-      collapses=compare_collapses(*collapsed, scale.alpha / max(family.comparisons, 1)),
+      collapses=compare_collapses(originals, others, scale.alpha / max(family.comparisons, 1)),
       unaffected=each.identical,
       can_fail=not why_open,
       forecast=None,
@@ -184,7 +192,7 @@ def _sentence(each: Evidence, bounds: Bounds | None, scale: Scale, why_open: str
   if each.identical:
     return (f'{each.rule} is unaffected by construction: it sees nothing of what {each.check} changes, and both tickets '
             'are the same')
-  return sentence(each.rule, each.subject, bounds and bounds.rule_family,
+  return sentence(each.rule, each.subject, bounds.rule_family if bounds else None,
                   f'all {together} comparisons together' if together > 1 else '', scale.alpha, why_open)
 
 

@@ -156,7 +156,7 @@ def _from_old(old: _Old, margin: Margin | None, alpha: float | None) -> Verdicts
   planted = old.controls.judgements if old.controls else ()
   asked = [each for number, each in enumerate(old.judgements) if number not in planted]
   originals = {(each.rule, each.allocation, each.ratio): each for each in asked}
-  lucky = {ratio: each for (rule, allocation, ratio), each in originals.items() if (rule, allocation) == ('random', 'smart')}
+  lucky = {ratio: each for (*rule, ratio), each in originals.items() if rule == ['random', 'smart']}
   gaps, _ = judge([_against_luck('dense', '', old.dense, each) for each in lucky.values()
                    if old.dense and len(old.dense.accuracies) == len(each.seeds)], scale)
   scale = dataclasses.replace(scale, gaps=known_gaps(gaps))

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from tickets_tf.errors import UsageError
+from tickets_tf.judging.bounds import Pooled
 from tickets_tf.judging.collapses import Collapses
 from tickets_tf.judging.seeds_needed import SeedsNeeded
 from tickets_tf.judging.statements import Statement
@@ -23,7 +24,7 @@ from tickets_tf.runs import records
 FORMAT = 2
 
 _Value = TypeVar('_Value')
-_Interval = tuple[float | None, float | None]
+_Interval = tuple[float, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,14 +123,6 @@ class Looks:
   levels: tuple[float, ...]
   done: int
   unplanned: tuple[int, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Pooled:
-  """What all comparisons of a call share (spec of the intervals: docs/statistics.md)."""
-  prior_degrees_of_freedom: float | None
-  correlation: float | None
-  degrees_of_freedom: int | None
 
 
 @dataclasses.dataclass(frozen=True)
