@@ -152,14 +152,14 @@ def test_help_needs_no_tensorflow(program):
   help_text, flags = done.stdout.split('flags:', 1)
   assert len(help_text.splitlines()) > 3, 'the program says what it does'
   own = {'train': 'ratio', 'evaluate': 'tolerance', 'export': 'compact', 'predict': 'top', 'sanity_check': 'max_seeds',
-         'sweep': 'datasets', 'benchmark': 'steps'}[program]
+         'sweep': 'datasets', 'instability': 'share_epochs', 'benchmark': 'steps'}[program]
   assert re.search(rf'^  --(\[no\])?{own}: ', flags, re.MULTILINE)
   assert re.search(r'^  --\[no\]traceback: ', flags, re.MULTILINE)
 
 
 def test_programs_can_be_imported_side_by_side():
   code = ('from absl import app, flags; before = set(flags.FLAGS)\n'
-          'from tickets_tf.cli import evaluate, export, predict, sanity_check, sweep, train\n'
+          'from tickets_tf.cli import evaluate, export, instability, predict, sanity_check, sweep, train\n'
           'print(set(flags.FLAGS) - before)')
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=environment())
   assert done.stdout == 'set()\n', done.stderr

@@ -5,6 +5,7 @@ import pytest
 
 import tickets_tf
 from tickets_tf import checks
+from tickets_tf.pruning import kernels
 from tickets_tf.pruning import patterns
 from tickets_tf import registry
 from tickets_tf.data import Examples
@@ -30,7 +31,25 @@ def original():
                           'whole': np.ones(shapes['whole'])})
   fresh = {name: np.random.default_rng(2).normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
   scores = [np.where(keep, 1.0, 0.0) + rng.random(keep.shape) / 2 for keep in mask.arrays]
-  return checks.Original(mask, weights, lambda: fresh, lambda: scores)
+  others = {name: rng.normal(size=8).astype(np.float32) for name in ('norm', 'bias')}
+  confined = tickets_tf.Mask(zip(mask.names, patterns.choose(
+      patterns.BLOCKS_OF_FOUR, kernels_of(mask), scores, mask.counts, rng), strict=True))
+  return checks.Original(mask, weights, lambda: fresh, lambda: scores, others=others, live=live,
+                         fresh_others=lambda: {name: np.zeros(8, np.float32) for name in others},
+                         searched=lambda: (confined, {**weights, **others}))
+
+
+def kernels_of(mask):
+  return [kernels.Kernel(name, keep.shape, 'conv') for name, keep in mask.items()]
+
+
+def live(mask):
+  """Stands for paths: a position is on one if its input and its output have another weight, or the layer is whole."""
+  def layer(keep):
+    rows, columns = keep.sum(axis=-1, keepdims=True), keep.sum(axis=-2, keepdims=True)
+    return (rows - keep > 0) & (columns - keep > 0) if not keep.all() else keep
+
+  return tickets_tf.Mask((name, layer(keep)) for name, keep in mask.items())
 
 
 def copied(original):
@@ -92,23 +111,32 @@ def test_random_pixels(examples):
   assert not np.array_equal(one, other)
 
 
-def test_half_dataset_is_fixed_and_of_every_class(examples):
+def test_half_dataset_is_another_half_of_every_class_for_each_seed(examples):
   check = registry.CHECKS.get('half_dataset')
   changed, proof = checks.change_data('half_dataset', check, examples, 5, seed=0)
   other, _ = checks.change_data('half_dataset', check, examples, 5, seed=1)
-  np.testing.assert_array_equal(changed.images, other.images)
-  np.testing.assert_array_equal(np.bincount(changed.labels), [20] * 5)
-  assert proof == {'examples': 200, 'examples_left': 100}
-  rows = {each.tobytes() for each in examples.images}
-  assert all(each.tobytes() in rows for each in changed.images)
+  rows, halves = [each.tobytes() for each in examples.images], []
+  for half in (changed, other):
+    np.testing.assert_array_equal(np.bincount(half.labels), [20] * 5)
+    halves.append({rows.index(each.tobytes()) for each in half.images})
+  # Of 100 drawn from 200, half are drawn again, with a deviation of 3.5.
+  assert 30 < len(halves[0] & halves[1]) < 70 and len(halves[0]) == 100
+  assert proof == {'examples': 200, 'examples_left': 100, 'steps_left': 0.5}
+  assert 'half as many steps' in check.change
 
 
 @pytest.mark.parametrize('name', TICKET)
 def test_checks_of_the_ticket_keep_the_counts_and_what_came(name, original):
   before = copied(original)
   mask, weights, proof = checks.change_ticket(name, registry.CHECKS.get(name), original, seed=1)
-  within = 2 if name == 'pattern_1x4' else 0  # Half a block.
-  assert np.abs(np.subtract(mask.counts, before.mask.counts)).max() <= within and proof
+  within = 2 if name.startswith('pattern') else 0  # Half a block.
+  if name == 'rearrange_globally':
+    assert mask.kept == before.mask.kept and mask.counts != before.mask.counts
+  else:
+    assert np.abs(np.subtract(mask.counts, before.mask.counts)).max() <= within
+  assert proof['kept_zeros'] == proof['kept_zeros_before'] == 0
+  assert set(weights) - set(mask) == (set(original.others) if name in (
+      'reinitialise_all', 'pattern_1x4', 'pattern_2_4') else set())
   for kernel in mask.names:
     np.testing.assert_array_equal(original.weights[kernel], before.weights[kernel])
     assert weights[kernel].shape == before.weights[kernel].shape and weights[kernel].dtype == np.float32
@@ -132,24 +160,79 @@ def test_rearrange_is_uniform(original):
   assert np.abs(kept - ratio).max() < 5 * np.sqrt(ratio * (1 - ratio) / 400)
 
 
-@pytest.mark.parametrize('name, pattern', [('pattern_1x4', '1x4'), ('pattern_2_4', '2:4')])
-def test_confining_moves_the_mask_into_the_pattern(name, pattern, original):
-  mask, weights, proof = checks.change_ticket(name, registry.CHECKS.get(name), original, seed=0)
-  assert weights is original.weights
-  whole = pattern == '2:4'  # A layer of which everything is kept cannot have it.
-  pattern = registry.PATTERNS.get(pattern)
-  assert patterns.broken_by(pattern, mask) == (['whole'] if whole else [])
-  assert proof['layers_without_pattern_before'] == len(patterns.broken_by(pattern, original.mask)) > 0
-  assert proof['layers_without_pattern_after'] == (1 if whole else 0)
+def test_confining_takes_what_the_search_finds(original):
+  mask, weights, proof = checks.change_ticket('pattern_1x4', registry.CHECKS.get('pattern_1x4'), original, seed=0)
+  found, values = original.searched()
+  assert mask == found and weights == values
+  assert proof['layers_without_pattern_before'] == 2 and proof['layers_without_pattern_after'] == 0
+  with pytest.raises(TicketsError, match='whose search can be run again'):
+    checks.change_ticket('pattern_1x4', registry.CHECKS.get('pattern_1x4'),
+                         dataclasses.replace(original, searched=None), seed=0)
 
 
-@pytest.mark.parametrize('name', ['rearrange', 'invert'])
+@pytest.mark.parametrize('name', ['rearrange', 'rearrange_filters', 'rearrange_effective', 'invert'])
 def test_a_check_of_the_mask_keeps_its_pattern(name, original):
-  confined = dataclasses.replace(
-      original, mask=checks.change_ticket('pattern_1x4', registry.CHECKS.get('pattern_1x4'), original, 0)[0],
-      pattern=patterns.BLOCKS_OF_FOUR)
+  confined = dataclasses.replace(original, mask=original.searched()[0], pattern=patterns.BLOCKS_OF_FOUR)
   mask, _, _ = checks.change_ticket(name, registry.CHECKS.get(name), confined, seed=0)
   assert not patterns.broken_by(patterns.BLOCKS_OF_FOUR, mask) and mask.counts == confined.mask.counts
+
+
+@pytest.mark.parametrize('name', ['rearrange', 'rearrange_filters', 'rearrange_globally', 'rearrange_effective', 'invert'])
+def test_only_candidates_are_kept(name, original):
+  rng = np.random.default_rng(3)
+  candidates = tickets_tf.Mask((kernel, keep | (rng.random(keep.shape) < 0.3)) for kernel, keep in original.mask.items())
+  weights = {kernel: np.where(candidates[kernel], original.weights[kernel], 0) for kernel in candidates}
+  among = dataclasses.replace(original, candidates=candidates, weights=weights)
+  mask, _, proof = checks.change_ticket(name, registry.CHECKS.get(name), among, seed=0)
+  assert mask != original.mask and proof['kept_zeros'] == 0
+  assert not any(np.any(keep & ~candidates[kernel]) for kernel, keep in mask.items())
+  if name == 'invert':
+    for kernel, score in zip(mask.names, original.scores(), strict=True):
+      left = candidates[kernel] & ~mask[kernel]
+      assert not left.any() or score[mask[kernel]].max() < score[left].min()
+
+
+def test_kept_zeros_are_counted_on_both_sides_and_warned_of(original, caplog):
+  weights = {name: np.where(keep | (np.arange(keep.size).reshape(keep.shape) % 2 > 0), original.weights[name], 0)
+             for name, keep in original.mask.items()}
+  weights['dense'][np.nonzero(original.mask['dense'])[0][0], np.nonzero(original.mask['dense'])[1][0]] = 0
+  mask, _, proof = checks.change_ticket('rearrange', registry.CHECKS.get('rearrange'),
+                                        dataclasses.replace(original, weights=weights), seed=0)
+  zeros = sum(np.count_nonzero(weights[name][keep] == 0) for name, keep in mask.items())
+  assert proof['kept_zeros_before'] == 1 and proof['kept_zeros'] == zeros > 1
+  assert f'check rearrange: {zeros} kept weights are zero, of the original 1' in caplog.text
+
+
+def test_rearrange_filters_is_uniform_and_keeps_the_count_of_each(original):
+  kept = []
+  for seed in range(300):
+    mask, weights, proof = checks.change_ticket('rearrange_filters', registry.CHECKS.get('rearrange_filters'), original,
+                                                seed)
+    assert weights is original.weights and proof['same_count_in_each_filter'] and proof['same_count_in_each_layer']
+    np.testing.assert_array_equal(mask['conv'].sum(axis=(0, 1, 2)), original.mask['conv'].sum(axis=(0, 1, 2)))
+    kept.append(mask['dense'])
+  ratios = original.mask['dense'].mean(axis=0)
+  assert np.all(np.abs(np.mean(kept, axis=0) - ratios) <= 5 * np.sqrt(ratios * (1 - ratios) / 300))
+  assert proof['kept_elsewhere'] == pytest.approx(proof['expected_by_chance'], abs=0.12)
+
+
+def test_rearrange_globally_is_uniform(original):
+  masks = [checks.change_ticket('rearrange_globally', registry.CHECKS.get('rearrange_globally'), original, seed)[0]
+           for seed in range(300)]
+  ratio = original.mask.density
+  for name in original.mask:
+    assert np.abs(np.mean([mask[name] for mask in masks], axis=0) - ratio).max() < 5 * np.sqrt(ratio / 300)
+  assert {mask.kept for mask in masks} == {original.mask.kept} and len({tuple(mask.counts) for mask in masks}) > 100
+
+
+def test_tickets_of_two_rules_are_shuffled_independently(original):
+  one, other = (dataclasses.replace(original, rule=rule) for rule in ('one', 'other'))
+  for name in ('rearrange', 'rearrange_filters', 'rearrange_globally', 'rearrange_effective'):
+    masks = [checks.change_ticket(name, registry.CHECKS.get(name), each, seed=0)[0] for each in (one, one, other)]
+    assert masks[0] == masks[1] != masks[2]
+    # As far apart as any two: of the weights of a layer that both keep, about the kept share of them.
+    both = np.count_nonzero(masks[0]['conv'] & masks[2]['conv']) / np.count_nonzero(masks[0]['conv'])
+    assert both == pytest.approx(original.mask['conv'].mean(), abs=0.2)
 
 
 def test_shuffle_weights_permutes_the_kept_ones(original):
@@ -162,10 +245,42 @@ def test_shuffle_weights_permutes_the_kept_ones(original):
 
 
 def test_reinitialise_takes_fresh_weights(original):
-  mask, weights, proof = checks.change_ticket('reinitialise', registry.CHECKS.get('reinitialise'), original, seed=0)
+  check = registry.CHECKS.get('reinitialise')
+  mask, weights, proof = checks.change_ticket('reinitialise', check, original, seed=0)
   assert mask is original.mask and proof['kept_weights_changed'] == 1.0
   assert proof['root_mean_square'] == pytest.approx(proof['root_mean_square_before'], rel=0.2)
-  np.testing.assert_array_equal(weights['conv'], original.fresh()['conv'])
+  assert weights == original.fresh() and 'batch norm and biases stay' in check.change
+
+
+def test_reinitialise_all_takes_everything_afresh(original):
+  mask, weights, proof = checks.change_ticket('reinitialise_all', registry.CHECKS.get('reinitialise_all'), original, 0)
+  assert mask is original.mask and proof['kept_weights_changed'] == 1.0
+  assert weights.keys() == {*original.mask, 'norm', 'bias'} and not weights['norm'].any() and not weights['bias'].any()
+  assert proof['other_variables'] == proof['other_variables_changed'] == 2
+
+
+def test_other_variables_alone_are_a_change_too(original):
+  def norms(original, rng):
+    return original.mask, {**original.weights, 'norm': original.others['norm'] + 1}, {'done': True}
+
+  assert checks.change_ticket('mine', checks.Check('ticket', norms, '?', '', ''), original, 0)[2]['done']
+  one = checks.Check('ticket', lambda original, rng: (
+      original.mask, {**original.weights, 'norm': np.ones(3)}, {'done': True}), '?', '', '')
+  with pytest.raises(TicketsError, match='expected it to return the weights of every kernel'):
+    checks.change_ticket('mine', one, original, 0)
+
+
+def test_signs_and_magnitudes_stay_apart(original):
+  original.weights['conv'][0, 0, 0, 0] = 0
+  for name, stays, drawn in (('signs', np.sign, np.abs), ('magnitudes', np.abs, np.sign)):
+    mask, weights, proof = checks.change_ticket(name, registry.CHECKS.get(name), original, seed=0)
+    assert mask is original.mask
+    for kernel, keep in mask.items():
+      nonzero = keep & (original.weights[kernel] != 0)
+      np.testing.assert_array_equal(stays(weights[kernel])[keep], stays(original.weights[kernel])[keep])
+      np.testing.assert_array_equal(drawn(weights[kernel])[nonzero], drawn(original.fresh()[kernel])[nonzero])
+    assert proof[f'same_{name}'] == 1 and proof['kept_zeros'] == proof['kept_zeros_before']
+    assert proof['same_signs' if name == 'magnitudes' else 'same_magnitudes'] < 0.7
 
 
 def test_invert_keeps_the_lowest_scores(original):
@@ -233,4 +348,5 @@ def test_a_data_check_returns_examples(examples):
 def test_a_proof_of_numpy_numbers_is_written_as_plain_ones(original):
   check = checks.Check('ticket', lambda original, rng: (original.mask, raised(original), {'done': np.int64(3)}), '?',
                        '', '')
-  assert checks.change_ticket('mine', check, original, 0)[2] == {'done': 3}
+  assert checks.change_ticket('mine', check, original, 0)[2] == {
+      'done': 3, 'kept_zeros_before': 0, 'kept_zeros': 0}

@@ -56,3 +56,12 @@ def test_images_are_normalised_and_not_augmented(examples):
   assert images.dtype == 'float32' and labels.dtype == 'int32'
   np.testing.assert_allclose(images, expected, rtol=1e-5, atol=1e-5)
   assert np.array_equal(labels, data.labels[indices])
+
+
+def test_each_number_is_a_batch_of_its_own(examples):
+  data = examples(200)
+  batches = [scoring_batches(data, 5, 6, seed=3, number=number) for number in (1, 2, 3)]
+  np.testing.assert_array_equal(batches[0], scoring_batches(data, 5, 6, seed=3))
+  for batch in batches:
+    np.testing.assert_array_equal(np.bincount(data.labels[batch]), [6] * 5)
+  assert len({tuple(sorted(batch)) for batch in batches}) == 3

@@ -177,10 +177,10 @@ def test_a_checked_ticket_starts_from_all_weights_that_the_original_starts_from(
   assert mask_of(original) != mask_of(checked)
 
 
-@pytest.mark.parametrize('changes, seen', [
-    ({'pruner': 'obd', 'scored_at': 'init', 'rewound_to': '1'}, 'start.weights.h5'),
-    ({'pruner': 'obd', 'rounds': 2}, 'final.weights.h5')])
-def test_the_scores_of_a_check_are_those_of_all_weights_as_the_rule_saw_them(changes, seen, tiny, monkeypatch):
+@pytest.mark.parametrize('changes, rounds_before', [
+    ({'pruner': 'obd', 'scored_at': 'init', 'rewound_to': '1'}, None), ({'pruner': 'obd'}, 0),
+    ({'pruner': 'obd', 'rounds': 2}, 1)])
+def test_the_scores_of_a_check_are_those_that_the_rule_chose_by(changes, rounds_before, tiny, monkeypatch):
   scored, score_weights = [], ticket_stage.scoring.score_weights
 
   def watched(model, score, images, labels, seed, *args, **options):
@@ -191,20 +191,24 @@ def test_the_scores_of_a_check_are_those_of_all_weights_as_the_rule_saw_them(cha
   settings = tiny(**changes, check='invert', seed=2, epochs=1, score_options='curvature=empirical')
   experiment.find(Run(settings), lambda line: None)
   model = tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=4)
-  dense = Run(settings).replace(pruner='dense', check='')
-  tickets_tf.training.checkpoints.load_weights(model, dense.folder.path / seen)
+  scored_run = Run(settings).original.scored
+  assert (scored_run and scored_run.phase) == rounds_before
+  tickets_tf.training.checkpoints.load_weights(
+      model, scored_run.folder.final if scored_run else Run(settings).replace(pruner='dense', check='').folder.start)
   found, score, seed, options = scored[-1]
+  if not rounds_before:
+    assert len(scored) == 2 and all(map(np.array_equal, found, scored[0][0])), 'as the original'
   assert all(map(np.array_equal, found, model.get_weights()))
   assert (score, seed, options) == ('obd', 2, {'curvature': 'empirical'})
 
 
-def test_the_scores_of_a_check_find_what_they_need_although_rounds_lie_between(tiny, tmp_path):
+def test_a_check_finds_what_its_original_was_chosen_from_also_if_its_weights_are_missing(tiny, tmp_path):
   settings = dataclasses.replace(tiny(pruner='lottery', rounds=2, epochs=1), output_dir=str(tmp_path))
   train(settings)
-  dense = Run(dataclasses.replace(settings, pruner='dense', rounds=0)).folder
-  dense.final.unlink()
+  first = Run(settings).scored.folder
+  first.final.unlink()
   record = train(dataclasses.replace(settings, check='invert'))
-  assert record.needed == (Run(settings).name, dense.path.name) and dense.final.exists()
+  assert record.needed == (Run(settings).name, first.path.name) and first.final.exists()
 
 
 def test_random_labels_come_with_the_images_that_the_original_is_scored_by(tiny, monkeypatch):

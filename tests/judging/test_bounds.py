@@ -24,15 +24,11 @@ ONE = Group('snip', 0.9, (91.0, 92.0, 90.5, 91.7), {'invert': (88.0, 89.5, 90.0,
 
 def recorded(study, wanted):
   """Returns the groups of a recorded study, without comparisons that are not wanted, and its resolution."""
-  values = json.loads((ROOT / 'results' / study / 'verdicts.json').read_text())
-  groups = {}
-  for judgement in values['judgements']:
-    key = judgement['rule'], judgement['ratio']
-    if not judgement.get('control') and (*key, judgement['check']) in wanted:
-      group = groups.setdefault(key, Group(*key, tuple(judgement['original']['accuracies']), {}))
-      assert group.original == tuple(judgement['original']['accuracies'])
-      group.checked[judgement['check']] = tuple(judgement['checked']['accuracies'])
-  return list(groups.values()), values['resolution']
+  values = json.loads((ROOT / 'tests' / 'golden' / 'recorded_accuracies.json').read_text())[study]
+  groups = [Group(group['rule'], group['ratio'], tuple(group['original']),
+                  {check: tuple(arm) for check, arm in group['checked'].items()
+                   if (group['rule'], group['ratio'], check) in wanted}) for group in values['groups']]
+  return groups, values['resolution']
 
 
 @pytest.mark.parametrize('study', GOLDEN)

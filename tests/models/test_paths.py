@@ -13,6 +13,7 @@ import tf_keras as keras
 from tickets_tf.errors import UsageError
 from tickets_tf.models import collapse
 from tickets_tf.models import effective_mask
+from tickets_tf.models import live_positions
 from tickets_tf.pruning.collapse import Collapse
 from tickets_tf.pruning.mask import Mask
 
@@ -247,3 +248,26 @@ def test_network_and_random_state_are_left_as_they_were(network, random_mask):
   mask, before = random_mask(network, 0.1, 0), network.get_weights()
   assert draw(lambda: collapse(network, mask)) == draw(lambda: None)
   assert all(map(np.array_equal, before, network.get_weights()))
+
+
+@pytest.mark.parametrize('density', [0.03, 0.1, 0.3])
+def test_a_weight_at_a_live_position_is_on_a_path_and_at_another_it_is_not(density, small_model, random_mask):
+  mask = random_mask(small_model, density, 5)
+  live, effective = live_positions(small_model, mask), effective_mask(small_model, mask)
+  assert all(np.array_equal(mask[name] & live[name], effective[name]) for name in mask)
+  rng = np.random.default_rng(0)
+  for name in rng.choice(mask.names, 6):
+    for expected in (True, False):
+      free = np.argwhere(~mask[name] & (live[name] == expected))
+      if len(free):
+        position = tuple(rng.choice(free))
+        more = Mask((other, keep | (np.arange(keep.size).reshape(keep.shape) == np.ravel_multi_index(
+            position, keep.shape)) if other == name else keep) for other, keep in mask.items())
+        after = effective_mask(small_model, more)
+        assert after[name][position] == expected and (expected or after.kept == effective.kept)
+
+
+def test_live_positions_cannot_be_known_if_paths_cannot():
+  model = Own()
+  model.build((None, 3))
+  assert live_positions(model, mask_of(model)) is None

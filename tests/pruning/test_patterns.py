@@ -94,6 +94,16 @@ def test_more_than_half_keeps_two_of_four_possible_later():
   assert not patterns.TWO_OF_FOUR.holds(kept)
 
 
+def test_what_was_removed_does_not_come_back_because_a_layer_is_too_full_for_its_pattern():
+  kernel = Kernel('kernel', (8, 6), 'dense')
+  candidates = np.ones((8, 6), dtype=bool)
+  candidates[:3] = False  # One input is left of the first four.
+  kept, = patterns.choose(patterns.TWO_OF_FOUR, [kernel], [rng().random((8, 6))], [28], rng(), {'kernel': candidates})
+  assert np.count_nonzero(kept) == 28 and not np.any(kept & ~candidates)
+  kept, = patterns.choose(patterns.TWO_OF_FOUR, [kernel], [rng().random((8, 6))], [12], rng(), {'kernel': candidates})
+  assert np.count_nonzero(kept) == 12 and not np.any(kept & ~candidates) and patterns.TWO_OF_FOUR.holds(kept)
+
+
 @pytest.mark.parametrize('rule, options', [('random', {}), ('magnitude', {}), ('synflow', {})])
 @pytest.mark.parametrize('name', ['1x4', '2:4'])
 def test_a_rule_under_a_pattern(small_model, rule, options, name, caplog):

@@ -30,11 +30,11 @@ def test_a_record_is_read_as_it_was_written(tmp_path, record):
 def test_the_keys_of_a_record_are_those_of_its_format(tmp_path, record):
   records.write(tmp_path, record)
   values = json.loads((tmp_path / 'record.json').read_text())
-  assert list(values) == ['format', 'settings', 'digest', 'seed', 'order_seed', 'init_seed', 'rule', 'needed', 'proof', 'network', 'dataset',
-                          'mask', 'pattern', 'layers', 'all_weights', 'unpruned', 'collapse', 'effective_weights',
-                          'final_accuracy', 'settled_accuracy', 'test_loss', 'settled_loss', 'balanced_accuracy',
-                          'class_accuracy', 'best_accuracy', 'best_epoch', 'best_on', 'seconds', 'environment',
-                          'notes']
+  assert list(values) == ['format', 'settings', 'digest', 'seed', 'order_seed', 'init_seed', 'rule', 'needed', 'proof',
+                          'network', 'dataset', 'mask', 'pattern', 'layers', 'all_weights', 'unpruned', 'collapse',
+                          'effective_weights', 'final_accuracy', 'settled_accuracy', 'test_loss', 'settled_loss',
+                          'balanced_accuracy', 'class_accuracy', 'best_accuracy', 'best_epoch', 'best_on', 'seconds',
+                          'environment', 'notes']
   assert records.FORMAT == 3, 'it rises if these change'
   assert values['settings'] == dataclasses.asdict(record.settings)
   assert values['layers'][0] == {'name': 'conv1', 'shape': [3, 3, 1, 4], 'weights': 36, 'kept': 4, 'dense_macs': 2304,

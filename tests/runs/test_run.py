@@ -92,17 +92,31 @@ def test_checks_of_the_data_reach_the_pre_training_and_those_of_the_ticket_do_no
   assert [each.settings.trained_on for each in rewound] == ['half_dataset'] * 2
 
 
-def test_a_checked_ticket_needs_the_original_and_what_its_scores_are_of():
-  lottery = Run(change(pruner='lottery', rounds=2))
-  for check in ('invert', 'pattern_1x4'):
-    assert before(pruner='lottery', rounds=2, check=check) == [lottery, dense()], 'scores of all weights'
-    assert before(pruner='snip', check=check) == [Run(change(pruner='snip'))], 'scored at the initialisation'
-  assert before(pruner='lottery', rounds=2, check='reinitialise') == [lottery]
+def test_a_checked_ticket_needs_the_original_and_what_it_was_chosen_from():
+  lottery, first = Run(change(pruner='lottery', rounds=2)), Run(change(pruner='lottery', rounds=2)).scored
+  for check in ('invert', 'rearrange', 'reinitialise'):
+    assert before(pruner='lottery', rounds=2, check=check) == [lottery, first], 'what the first round has kept'
+    assert before(pruner='snip', rounds=2, check=check) == [Run(change(pruner='snip', rounds=2))], 'all weights'
+  assert before(pruner='lottery', check='invert') == [Run(change(pruner='lottery')), dense()], 'scores'
+  assert Run(change(pruner='lottery', check='invert')).chosen_from is None, 'all weights'
+  assert Run(change(pruner='lottery', rounds=2)).chosen_from == first == Run(
+      change(pruner='lottery', rounds=2, check='invert')).chosen_from
 
 
-def test_scores_of_all_weights_are_those_of_one_round_also_if_the_rule_has_more(monkeypatch):
+def test_rounds_that_a_rule_has_of_its_own_are_rounds_too(monkeypatch):
   monkeypatch.setitem(rules.RULES._entries, 'slow', rules.Rule('magnitude', 'global', 'trained', 'init', rounds=3))
-  assert before(pruner='slow', check='invert') == [Run(change(pruner='slow')), dense()]
+  assert before(pruner='slow', check='invert') == [Run(change(pruner='slow')), Run(change(pruner='slow')).scored]
+
+
+def test_a_check_of_a_pattern_needs_the_rounds_under_it():
+  searched = Run(change(pruner='lottery', rounds=3, pattern='1x4'))
+  assert before(pruner='lottery', rounds=3, check='pattern_1x4') == [
+      Run(change(pruner='lottery', rounds=3)), searched.scored]
+  assert Run(change(pruner='lottery', rounds=3, check='pattern_1x4')).searched == searched
+  assert searched.scored.settings.pattern == '1x4'
+  assert before(pruner='lottery', check='pattern_2_4') == [Run(change(pruner='lottery')), dense()]
+  assert before(pruner='synflow', check='pattern_2_4') == [Run(change(pruner='synflow'))]
+  assert Run(change(pruner='lottery', check='rearrange')).searched is None is Run(change(pruner='lottery')).searched
 
 
 def test_a_run_of_raw_settings_is_that_of_their_canonical_form():

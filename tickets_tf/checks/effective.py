@@ -5,7 +5,7 @@ how many of them do anything. Here weights on no path move to random places on p
 round, until both tickets have equally many.
 """
 
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,9 @@ from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
 
 TOLERANCE = 0.01  # of the original's weights on paths
+_STARTS = 5  # random masks to start from, at most: one that cuts all paths shows no way back
 _TRIES = 400  # masks whose paths are followed, at most
-_PATIENCE = 20  # moves of a single weight that may fail one after the other
+_PATIENCE = 40  # smallest moves that may fail one after the other
 
 
 def rearrange_effective(original: Original, rng: np.random.Generator) -> positions.Changed:
@@ -39,10 +40,13 @@ def rearrange_effective(original: Original, rng: np.random.Generator) -> positio
   wanted = positions.effective(original, original.mask)
   if wanted is None:
     raise TicketsError('the paths of this network cannot be known, so weights on them cannot be counted')
-  start = positions.rearranged(original, rng)
-  after = matched(original, start, wanted, rng)
-  found = positions.effective(original, after)
-  if found is None or abs(found - wanted) > TOLERANCE * wanted:
+  for _ in range(_STARTS):
+    start = positions.rearranged(original, rng)
+    after = matched(original, start, wanted, rng)
+    found = positions.on_paths(after, _live(original, after))
+    if abs(found - wanted) <= TOLERANCE * wanted:
+      break
+  else:
     raise TicketsError(f'no rearranged mask was found with as many weights on paths: {found}, and {wanted} in the '
                        'original')
   proof = positions.mask_proof(original, after, positions.by_chance(original))
@@ -53,7 +57,7 @@ def matched(original: Original, mask: Mask, wanted: int, rng: np.random.Generato
   """Moves weights of a mask within their layers until as many as wanted are on paths, or no move comes closer.
 
   Each move takes random weights of one side to random positions of the other. It is kept if it comes closer, so the
-  search ends; if it does not, half as many move.
+  search ends; if it does not, half as many move. If every position is on a path, a random output gives up its weights.
 
   Args:
     original: the ticket whose candidates and pattern hold.
@@ -68,6 +72,8 @@ def matched(original: Original, mask: Mask, wanted: int, rng: np.random.Generato
     if not gap or failed == _PATIENCE:
       break
     moved = _moved(original, mask, live, min(step, abs(gap)), gap > 0, rng)
+    if moved is None and gap < 0:
+      moved = _vacated(original, mask, rng)
     if moved is None:
       break
     live_after = _live(original, moved)
@@ -82,24 +88,52 @@ def matched(original: Original, mask: Mask, wanted: int, rng: np.random.Generato
 def _moved(original: Original, mask: Mask, live: Mask, number: int, onto_paths: bool,
            rng: np.random.Generator) -> Mask | None:
   """Returns the mask after `number` weights have moved onto paths, or off them; None if none can."""
-  kernels = positions.kernels_of(original)
-  candidates = original.candidates
   here, there = [], []
   for name, keep in mask.items():
     on = live[name] if onto_paths else ~live[name]
     here.append(keep & ~on)
-    there.append(on & ~keep & (candidates[name] if candidates is not None else True))
+    there.append(_free(original, mask, name) & on)
   room = [min(np.count_nonzero(leaving), np.count_nonzero(free)) for leaving, free in zip(here, there, strict=True)]
   number = min(number, sum(room))
   if not number:
     return None
   counts = rng.multivariate_hypergeometric(room, number, method='marginals')
+  return _exchanged(original, mask, here, there, counts, rng)
+
+
+def _vacated(original: Original, mask: Mask, rng: np.random.Generator) -> Mask | None:
+  """Returns the mask after a random output of a layer has given its weights to the others; None if none can."""
+  kernels = positions.kernels_of(original)
+  for chosen in rng.permutation(len(kernels)):
+    arranged, kernel = kernels[chosen].arranged(mask.arrays[chosen]), kernels[chosen]
+    filled = np.flatnonzero(arranged.any(axis=tuple(range(arranged.ndim - 1))))
+    if len(filled) > 1:
+      output = np.zeros_like(arranged)
+      output[..., rng.choice(filled)] = True
+      here, there = [np.zeros_like(keep) for keep in mask.arrays], [np.zeros_like(keep) for keep in mask.arrays]
+      here[chosen] = kernel.restored(arranged & output)
+      there[chosen] = _free(original, mask, kernel.name) & ~kernel.restored(output)
+      counts = [np.count_nonzero(leaving) for leaving in here]
+      if counts[chosen] <= np.count_nonzero(there[chosen]):
+        return _exchanged(original, mask, here, there, counts, rng)
+  return None
+
+
+def _free(original: Original, mask: Mask, name: str) -> npt.NDArray[np.bool_]:
+  """Returns the candidates of a kernel that a mask does not keep."""
+  return ~mask[name] if original.candidates is None else ~mask[name] & original.candidates[name]
+
+
+def _exchanged(original: Original, mask: Mask, here: Sequence[npt.NDArray[np.bool_]],
+               there: Sequence[npt.NDArray[np.bool_]], counts: Iterable[int], rng: np.random.Generator) -> Mask:
+  """Returns the mask after random weights have moved: of each kernel so many from `here` to `there`."""
   scores = []
-  for kernel, keep, leaving, free, count in zip(kernels, mask.arrays, here, there, counts, strict=True):
+  for kernel, keep, leaving, free, count in zip(positions.kernels_of(original), mask.arrays, here, there, counts,
+                                                strict=True):
     leaves, enters = (_drawn(original, kernel, each, int(count), rng) for each in (leaving, free))
     # What stays comes first, then what enters; what leaves comes last.
     scores.append(1 + 3 * (keep & ~leaves) + 2 * enters - leaves + rng.random(keep.shape) / 2)
-  return positions.selected(original, scores, mask.counts, original.pattern, rng)
+  return positions.selected(original, scores, rng)
 
 
 def _drawn(original: Original, kernel: Kernel, among: npt.NDArray[np.bool_], count: int,

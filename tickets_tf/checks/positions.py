@@ -74,9 +74,15 @@ def rearrange_globally(original: Original, rng: np.random.Generator) -> Changed:
   Returns:
     (mask, weights, proof): as `rearrange`, and whether the network has as many weights as before.
   """
-  sizes, kept = _candidates(original).counts, original.mask.kept
-  counts = [int(count) for count in rng.multivariate_hypergeometric(sizes, kept, method='marginals')]
-  after = rearranged(original, rng, counts)
+  candidates, kept = _candidates(original), original.mask.kept
+  sizes, arrays, surplus = candidates.counts, [], 0
+  counts = rng.multivariate_hypergeometric(sizes, kept, method='marginals')
+  for kernel, count, size in zip(kernels_of(original), counts, sizes, strict=True):
+    # A pattern of groups keeps a few more or less than it is asked for, which the next layer makes up for.
+    wanted = min(max(int(count) - surplus, 0), size)
+    arrays += patterns.choose(original.pattern, [kernel], [rng.random(kernel.shape)], [wanted], rng, candidates)
+    surplus += np.count_nonzero(arrays[-1]) - int(count)
+  after = Mask(zip(original.mask.names, arrays, strict=True))
   proof = mask_proof(original, after, kept * (1 - kept / max(sum(sizes), 1)))
   return after, original.weights, {**proof, 'same_count': after.kept == kept}
 
@@ -95,7 +101,7 @@ def invert(original: Original, rng: np.random.Generator) -> Changed:
     (mask, weights, proof): the share of kept weights that were not kept before; the weights on paths before and after.
   """
   scores = [-np.asarray(score) for score in original.scores()]
-  after = selected(original, scores, original.mask.counts, original.pattern, rng)
+  after = selected(original, scores, rng)
   return after, original.weights, mask_proof(original, after)
 
 
@@ -120,30 +126,21 @@ def confine(original: Original, rng: np.random.Generator, pattern: patterns.Patt
   return after, weights, {**mask_proof(original, after), **without}
 
 
-def rearranged(original: Original, rng: np.random.Generator, counts: Sequence[int] = ()) -> Mask:
-  """Returns a random mask of the candidates, in the original's pattern.
-
-  Args:
-    original: the ticket.
-    rng: draws the mask.
-    counts: weights to keep in each layer; empty: as many as the original.
-  """
-  scores = [rng.random(shape) for shape in original.mask.shapes]
-  return selected(original, scores, counts or original.mask.counts, original.pattern, rng)
+def rearranged(original: Original, rng: np.random.Generator) -> Mask:
+  """Returns a random mask of the candidates, with as many weights in each layer and the same pattern."""
+  return selected(original, [rng.random(shape) for shape in original.mask.shapes], rng)
 
 
-def selected(original: Original, scores: Sequence[npt.NDArray[Any]], counts: Sequence[int], pattern: patterns.Pattern,
-             rng: np.random.Generator) -> Mask:
-  """Returns the mask of the candidates with the highest scores.
+def selected(original: Original, scores: Sequence[npt.NDArray[Any]], rng: np.random.Generator) -> Mask:
+  """Returns the mask of the candidates with the highest scores, with as many weights in each layer and the same pattern.
 
   Args:
     original: the ticket.
     scores: one array per kernel.
-    counts: weights to keep in each layer.
-    pattern: where they may sit.
     rng: decides ties.
   """
-  kept = patterns.choose(pattern, kernels_of(original), scores, counts, rng, original.candidates)
+  kept = patterns.choose(original.pattern, kernels_of(original), scores, original.mask.counts, rng,
+                         original.candidates)
   return Mask(zip(original.mask.names, kept, strict=True))
 
 

@@ -123,8 +123,8 @@ class _Comparison:
 
   def exact(self, name: str, found: int | None, recorded: int | None) -> Figure:
     """Compares two numbers that must be equal."""
-    return Figure(name, *('unknown' if value is None else f'{value:,}' for value in (found, recorded)),
-                  found == recorded)
+    computed, told = ('unknown' if value is None else f'{value:,}' for value in (found, recorded))
+    return Figure(name, computed, told, found == recorded)
 
   def _accuracy(self, name: str, judged: Judged, recorded: float) -> Figure:
     # A difference of just the tolerance passes, whatever its last bit.

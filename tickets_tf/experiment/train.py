@@ -59,6 +59,11 @@ def train(settings: Settings, say: Callable[[str], None] = print) -> Record:
                        f'({str(error).splitlines()[0]})') from error
 
 
+def with_weights(run: Run, say: Callable[[str], None] = print) -> None:
+  """Does a run as `train` does, again if it is done and its weights are missing; errors as `train`."""
+  _do(run, RunFolder.is_trained, Stages.finish, say)
+
+
 def find(run: Run, say: Callable[[str], None] = print) -> None:
   """Finds a ticket as `train` does, and leaves it untrained in the run's folder, where `train` resumes from it.
 

@@ -189,7 +189,7 @@ class Run:
     return self.replace(pruner='dense', check='', mask='', trained_on=self.data_check,
                         stop_epoch=self._stop_epoch(epoch), **self._order_before())
 
-  def _order_before(self) -> dict[str, int]:
+  def _order_before(self) -> dict[str, Any]:
     # What trained before: it has the order of --seed if --order_seed holds from an epoch of this training on.
     return {'order_seed': -1, 'order_epoch': -1} if self.settings.order_epoch >= 0 else {}
 

@@ -54,7 +54,8 @@ def predicted_classes(classify: Classify, examples: Examples, batch_size: int = 
     examples: the N examples to classify.
     batch_size: images per call.
   """
-  return np.argmax(_outputs(classify, examples, batch_size), axis=1)
+  predicted: npt.NDArray[np.int64] = np.argmax(_outputs(classify, examples, batch_size), axis=1)
+  return predicted
 
 
 def accuracy(classify: Classify, examples: Examples, batch_size: int = 500) -> float:
