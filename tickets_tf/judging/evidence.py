@@ -1,4 +1,4 @@
-"""What a comparison is judged by: the accuracies of both sides over seeds, and what stands in the way of a statement."""
+"""What a comparison is judged by: accuracies of both sides over seeds, and what stands in the way of a statement."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""From evidence to judgements: simultaneous intervals of all drops of a call, and the words that can be read off them."""
+"""From evidence to judgements: simultaneous intervals of all drops of a call, and the words read off them."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -76,7 +76,8 @@ def judge(evidence: Sequence[Evidence], scale: Scale) -> tuple[tuple[Judgement, 
   found = {id(each): bounds[each.title, float(place), each.check] for place, group in enumerate(members)
            for each in group}
   families = _families(members)
-  judged = (_judgement(each, found.get(id(each)), scale, families.get(each.title, _Family(0, 0, 0))) for each in evidence)
+  none = _Family(0, 0, 0)
+  judged = (_judgement(each, found.get(id(each)), scale, families.get(each.title, none)) for each in evidence)
   return tuple(_with_forecast(judgement, found.get(id(each)), scale, families.get(each.title), pooled)
                for each, judgement in zip(evidence, judged, strict=True)), pooled
 
@@ -190,8 +191,8 @@ def _obstacle(each: Evidence, collapsed: Sequence[bool], scale: Scale) -> str:
 
 def _sentence(each: Evidence, bounds: Bounds | None, scale: Scale, why_open: str, together: int) -> str:
   if each.identical:
-    return (f'{each.rule} is unaffected by construction: it sees nothing of what {each.check} changes, and both tickets '
-            'are the same')
+    return (f'{each.rule} is unaffected by construction: it sees nothing of what {each.check} changes, and both '
+            'tickets are the same')
   return sentence(each.rule, each.subject, bounds.rule_family if bounds else None,
                   f'all {together} comparisons together' if together > 1 else '', scale.alpha, why_open)
 

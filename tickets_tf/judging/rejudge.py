@@ -18,7 +18,6 @@ from tickets_tf.judging.evidence import Evidence
 from tickets_tf.judging.family import known_gaps
 from tickets_tf.judging.judge import Scale
 from tickets_tf.judging.judge import judge
-from tickets_tf.judging.judge import sample
 from tickets_tf.judging.margin import Margin
 from tickets_tf.judging.question import LUCK
 from tickets_tf.judging.question import described
