@@ -13,6 +13,7 @@ from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.models import prunable_kernels
 from tickets_tf.pruning.mask import Mask
+from tickets_tf.sparse import masked_losses
 from tickets_tf.sparse.schedule import TicketSchedule
 from tickets_tf.sparse.wrapper import TicketWrapper
 
@@ -21,7 +22,8 @@ def wrap(model: keras.Model, mask: Mask) -> keras.Model:
   """Returns a model that shares the layers of `model` and holds a mask; removed weights are set to exactly zero.
 
   Every layer with prunable weights, its own or of layers inside it, is wrapped. A model whose layers cannot be replaced
-  because its class has a `call` of its own is wrapped as a whole.
+  because its class has a `call` of its own is wrapped as a whole. Regularisers and other loss terms of the layers push
+  no removed weight, also if `model` computes them, until `strip`.
 
   Args:
     model: any built `tf_keras` model, which may contain others.
@@ -48,7 +50,9 @@ def wrap(model: keras.Model, mask: Mask) -> keras.Model:
 
   def wrap_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
     if _can_be_cloned(layer):
-      return keras.models.clone_model(layer, clone_function=wrap_layer)
+      clone = keras.models.clone_model(layer, clone_function=wrap_layer)
+      masked_losses.copy_losses(layer, clone, _wrappers(clone))
+      return clone
     return wrapped(layer, layer.get_input_shape_at(0)) if _inside(layer, arrays) else layer
 
   if _can_be_cloned(model):
@@ -111,6 +115,8 @@ def set_mask(model: keras.Model, mask: Mask) -> None:
 
 def strip(model: keras.Model) -> keras.Model:
   """Returns the model without its wrappers; it shares the variables of `model`."""
+  for wrapper in _wrappers(model):
+    masked_losses.unmask_losses(wrapper.layer._flatten_layers())  # pylint: disable=protected-access
   whole = [layer.layer for layer in model.layers if isinstance(layer, TicketWrapper) and layer.whole]
   if whole:
     return whole[0]
@@ -120,7 +126,11 @@ def strip(model: keras.Model) -> keras.Model:
       if not hasattr(layer.layer, '_batch_input_shape') and hasattr(layer, '_batch_input_shape'):
         layer.layer._batch_input_shape = layer._batch_input_shape  # pylint: disable=protected-access
       return layer.layer
-    return keras.models.clone_model(layer, clone_function=strip_layer) if _can_be_cloned(layer) else layer
+    if not _can_be_cloned(layer):
+      return layer
+    clone = keras.models.clone_model(layer, clone_function=strip_layer)
+    masked_losses.copy_losses(layer, clone, ())
+    return clone
 
   return strip_layer(model)
 

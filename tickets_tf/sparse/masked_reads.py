@@ -122,6 +122,10 @@ class Views:
       return items if any(item is not each for item, each in zip(items, value, strict=True)) else value
     return value
 
+  def of(self, value: Any) -> Any:
+    """Returns the view of a variable if operations are run eagerly; everything else as it is."""
+    return self._shown(value) if tf.executing_eagerly() else value
+
   @contextlib.contextmanager
   def shown(self) -> Iterator[None]:
     """Puts the views in place, if operations are run eagerly; where a score has put another value, it stays."""

@@ -9,7 +9,8 @@ tfmot's wrapper knows layers of a few classes. This one takes any layer, and any
 prunable weights of all layers inside.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+import contextlib
 import inspect
 import types
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.models import prunable_kernels
+from tickets_tf.sparse import masked_losses
 from tickets_tf.sparse import masked_reads
 from tickets_tf.sparse.schedule import TicketSchedule
 
@@ -111,6 +113,8 @@ class TicketWrapper(pruning_wrapper.PruneLowMagnitude):  # type: ignore[misc]
     self._masks_by_part = types.MappingProxyType(
         {id(part): mask for weight, mask, _ in self.pruning_vars for part in masked_reads.prepare(weight)})
     self.__dict__['_views'] = masked_reads.Views(self.layer, weights)
+    # pylint: disable-next=protected-access
+    masked_losses.mask_losses(self.layer._flatten_layers(), [self])
     self.pruning_obj = pruning_impl.Pruning(
         training_step_fn=lambda: self.pruning_step, pruning_vars=self.pruning_vars,
         pruning_schedule=self.pruning_schedule, block_size=self.block_size,
@@ -125,8 +129,18 @@ class TicketWrapper(pruning_wrapper.PruneLowMagnitude):  # type: ignore[misc]
         raise UsageError(f'layer {self.layer.name!r}: expected prunable weights of shapes '
                          f'{[each.shape for each in self._shapes or ()]}, found '
                          f'{[tuple(weight.shape) for weight in self._weights_inside()]}')
-    with masked_reads.reading(self._masks_by_part), self._views.shown():
+    with self.masked():
       return self.layer.call(*args, **kwargs)
+
+  @contextlib.contextmanager
+  def masked(self) -> Iterator[None]:
+    """Lets this thread read the layer's prunable weights through their masks."""
+    with masked_reads.reading(self._masks_by_part), self._views.shown():
+      yield
+
+  def shown(self, variable: Any) -> Any:
+    """Returns what is to be read in place of a variable within `masked`; everything else as it is."""
+    return self._views.of(variable)
 
   def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
     """Returns the mask of time steps that the layer hands on."""
