@@ -66,7 +66,7 @@ def main() -> bool:
     from tickets_tf.judging.plan import Plan
     from tickets_tf.report import designs
   plan = Plan(base, tuple(values.pruners), ratios, tuple(values.checks), seeds, values.max_seeds, values.margin,
-              values.alpha, values.controls, values.ladder, values.budget_minutes, values.parallel)
+              values.alpha, values.controls, values.budget_minutes, values.parallel, values.ladder)
   if values.plan:
     survey = planning.survey(plan)
     print(designs.designs_table(survey.designs(), survey.spread, plan.looks()))

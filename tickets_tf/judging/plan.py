@@ -53,9 +53,9 @@ class Plan:
       network and luck, such as `0.2gap`.
     alpha: probability of even one wrong statement in a family.
     controls: whether to judge the planted controls too.
-    ladder: whether to take the tickets apart: what positions, layer ratios and smartness are worth.
     minutes: budget of the runs; 0 for none.
     parallel: runs to do at a time.
+    ladder: whether to take the tickets apart: what positions, layer ratios and smartness are worth.
 
   Raises:
     UsageError: if a value is out of range.
@@ -69,9 +69,9 @@ class Plan:
   margin: float | str = 0.5
   alpha: float = 0.05
   controls: bool = False
-  ladder: bool = False
   minutes: float = 0.0
   parallel: int = 1
+  ladder: bool = False
 
   def __post_init__(self) -> None:
     self._set_distinct('pruners', self.pruners, (self.base.pruner,))
