@@ -101,7 +101,7 @@ def test_there_is_a_recipe_for_every_kind():
     ('pruner', 'gradient_size:gradient_size', lambda record: record.kept < record.weights / 10),
     ('allocation', 'square_root:square_root', lambda record: record.rule.allocation == 'square_root:square_root'),
     ('pruner', 'my_rules:ERK_LOTTERY', lambda record: record.rule.allocation == 'erk' and len(record.needed) == 1),
-    ('check', 'signs:SIGNS', lambda record: 0 < record.proof['signs_flipped'] < 1),
+    ('check', 'constant:CONSTANT', lambda record: record.proof['magnitudes'] == len(record.layers)),
     ('pattern', 'fan_in:FAN_IN', lambda record: record.pattern == records.PatternKept('fan_in:FAN_IN', ())),
     ('model', 'plain:plain', lambda record: record.network == 'plain' and record.layers[0].shape == (3, 3, 1, 8)),
     ('dataset', 'stripes:load', lambda record: record.dataset.image_shape == (16, 16, 1)),
@@ -114,7 +114,7 @@ def test_outside_the_package(flag, value, proves, made):
 def test_the_verdict_of_a_check(outside):
   report, = (outside / 'runs').glob('sanity-*/verdicts.json')
   judgement, = json.loads(report.read_text())['judgements']
-  assert judgement['question'] == 'do the signs of the weights matter?'
+  assert judgement['question'] == 'do the magnitudes within a layer matter?'
 
 
 def test_a_form_outside_the_package(outside):
@@ -173,14 +173,14 @@ def add_row(path, table, line):
 
 
 def test_inside_the_package_the_shared_tests_pass(package):
-  added = ['gradient_size', 'square_root', 'signs', 'fan_in', 'plain', 'stripes', 'erk_lottery', 'tflite']
+  added = ['gradient_size', 'square_root', 'constant', 'fan_in', 'plain', 'stripes', 'erk_lottery', 'tflite']
   chosen = [*added, 'test_docs', 'test_layers', 'test_registry', 'test_rules']
   tests = ['scores/test_conformance.py', 'pruning/test_allocation.py', 'pruning/test_patterns.py',
            'pruning/test_rules.py', 'checks/test_checks.py', 'experiment/test_tickets.py', 'test_docs.py',
            'test_layers.py', 'test_registry.py']
   printed = call('-m', 'pytest', '-v', '-n', '0', '-p', 'no:cacheprovider', '-k', ' or '.join(chosen),
                  *(f'tests/{test}' for test in tests), cwd=package, checkout=package)
-  for name, at_least in (('gradient_size', 15), ('square_root', 2), ('signs', 1), ('fan_in', 37)):
+  for name, at_least in (('gradient_size', 15), ('square_root', 2), ('constant', 1), ('fan_in', 37)):
     assert len(re.findall(rf'\[.*{name}.*\] PASSED', printed)) >= at_least, name
 
 
@@ -190,11 +190,11 @@ def test_inside_the_package_there_is_nothing_to_lint(package):
 
 
 def test_inside_the_package_the_names_work(package, tmp_path):
-  names = {'pruner': 'gradient_size', 'allocation': 'square_root', 'check': 'signs', 'pattern': 'fan_in',
+  names = {'pruner': 'gradient_size', 'allocation': 'square_root', 'check': 'constant', 'pattern': 'fan_in',
            'model': 'plain', 'dataset': 'stripes'}
   call('-c', DRIVER, json.dumps([['bin/train', *flags({**SMALL, **names})]]), cwd=tmp_path, checkout=package)
   made, = map(json.loads, (path.read_text() for path in (tmp_path / 'runs').glob('*/record.json')))
-  assert made['network'] == 'plain' and made['dataset']['name'] == 'stripes' and 0 < made['proof']['signs_flipped'] < 1
+  assert made['network'] == 'plain' and made['dataset']['name'] == 'stripes' and made['proof']['magnitudes'] > 1
   assert made['rule']['score'] == 'gradient_size' and made['rule']['allocation'] == 'square_root'
   assert made['pattern'] == {'name': 'fan_in', 'broken_by': []}
   readme = (package / 'README.md').read_text()

@@ -177,10 +177,12 @@ def test_a_check_of_the_mask_keeps_its_pattern(name, original):
   assert not patterns.broken_by(patterns.BLOCKS_OF_FOUR, mask) and mask.counts == confined.mask.counts
 
 
-@pytest.mark.parametrize('name', ['rearrange', 'rearrange_filters', 'rearrange_globally', 'rearrange_effective', 'invert'])
+@pytest.mark.parametrize('name', ['rearrange', 'rearrange_filters', 'rearrange_globally', 'rearrange_effective',
+                                  'invert'])
 def test_only_candidates_are_kept(name, original):
   rng = np.random.default_rng(3)
-  candidates = tickets_tf.Mask((kernel, keep | (rng.random(keep.shape) < 0.3)) for kernel, keep in original.mask.items())
+  candidates = tickets_tf.Mask((kernel, keep | (rng.random(keep.shape) < 0.3))
+                               for kernel, keep in original.mask.items())
   weights = {kernel: np.where(candidates[kernel], original.weights[kernel], 0) for kernel in candidates}
   among = dataclasses.replace(original, candidates=candidates, weights=weights)
   mask, _, proof = checks.change_ticket(name, registry.CHECKS.get(name), among, seed=0)

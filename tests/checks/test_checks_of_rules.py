@@ -62,8 +62,8 @@ def tickets(tmp_path_factory):
   """A function from settings to a run whose ticket is found."""
   with pytest.MonkeyPatch.context() as patch:
     patch.setitem(registry.MODELS._entries, 'tiny', tiny)
-    base = tickets_tf.Settings(model='tiny', width=0, train_examples=160, ratio=0.7, samples_per_class=2, epochs=4, seed=1,
-                               progress=False, output_dir=str(tmp_path_factory.mktemp('checks')))
+    base = tickets_tf.Settings(model='tiny', width=0, train_examples=160, ratio=0.7, samples_per_class=2, epochs=4,
+                               seed=1, progress=False, output_dir=str(tmp_path_factory.mktemp('checks')))
     patch.setattr(stages.Stages, 'finish', planted_training)
 
     def found(**changes):

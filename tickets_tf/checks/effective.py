@@ -93,7 +93,8 @@ def _moved(original: Original, mask: Mask, live: Mask, number: int, onto_paths: 
     on = live[name] if onto_paths else ~live[name]
     here.append(keep & ~on)
     there.append(_free(original, mask, name) & on)
-  room = [min(np.count_nonzero(leaving), np.count_nonzero(free)) for leaving, free in zip(here, there, strict=True)]
+  room = [int(min(np.count_nonzero(leaving), np.count_nonzero(free)))
+          for leaving, free in zip(here, there, strict=True)]
   number = min(number, sum(room))
   if not number:
     return None
@@ -113,7 +114,7 @@ def _vacated(original: Original, mask: Mask, rng: np.random.Generator) -> Mask |
       here, there = [np.zeros_like(keep) for keep in mask.arrays], [np.zeros_like(keep) for keep in mask.arrays]
       here[chosen] = kernel.restored(arranged & output)
       there[chosen] = _free(original, mask, kernel.name) & ~kernel.restored(output)
-      counts = [np.count_nonzero(leaving) for leaving in here]
+      counts = [int(np.count_nonzero(leaving)) for leaving in here]
       if counts[chosen] <= np.count_nonzero(there[chosen]):
         return _exchanged(original, mask, here, there, counts, rng)
   return None

@@ -53,14 +53,13 @@ def rearrange_filters(original: Original, rng: np.random.Generator) -> Changed:
     after = np.zeros_like(keep)
     for output in range(keep.shape[-1]):
       column = Kernel('output', keep[..., [output]].shape, kernel.kind)
-      kept, free = np.count_nonzero(keep[..., output]), np.count_nonzero(candidates[..., output])
+      kept, free = (int(np.count_nonzero(each[..., output])) for each in (keep, candidates))
       moved += kept * (1 - kept / max(free, 1))
       after[..., [output]] = patterns.choose(original.pattern, [column], [rng.random(column.shape)], [kept], rng,
                                              {'output': candidates[..., [output]]})[0]
     arrays.append(kernel.restored(after))
   mask = Mask(zip(original.mask.names, arrays, strict=True))
-  same = all(np.array_equal(*(_filter_counts(kernel, each[kernel.name]) for each in (original.mask, mask)))
-             for kernel in kernels)
+  same = all(np.array_equal(_filter_counts(kernel, original.mask), _filter_counts(kernel, mask)) for kernel in kernels)
   return mask, original.weights, {**mask_proof(original, mask, moved), 'same_count_in_each_filter': same}
 
 
@@ -81,7 +80,7 @@ def rearrange_globally(original: Original, rng: np.random.Generator) -> Changed:
     # A pattern of groups keeps a few more or less than it is asked for, which the next layer makes up for.
     wanted = min(max(int(count) - surplus, 0), size)
     arrays += patterns.choose(original.pattern, [kernel], [rng.random(kernel.shape)], [wanted], rng, candidates)
-    surplus += np.count_nonzero(arrays[-1]) - int(count)
+    surplus += int(np.count_nonzero(arrays[-1])) - int(count)
   after = Mask(zip(original.mask.names, arrays, strict=True))
   proof = mask_proof(original, after, kept * (1 - kept / max(sum(sizes), 1)))
   return after, original.weights, {**proof, 'same_count': after.kept == kept}
@@ -132,7 +131,7 @@ def rearranged(original: Original, rng: np.random.Generator) -> Mask:
 
 
 def selected(original: Original, scores: Sequence[npt.NDArray[Any]], rng: np.random.Generator) -> Mask:
-  """Returns the mask of the candidates with the highest scores, with as many weights in each layer and the same pattern.
+  """Returns the mask of the candidates with the highest scores, with the counts and the pattern of the original.
 
   Args:
     original: the ticket.
@@ -186,8 +185,8 @@ def _candidates(original: Original) -> Mask:
   return original.candidates or Mask((name, np.ones_like(keep)) for name, keep in original.mask.items())
 
 
-def _filter_counts(kernel: Kernel, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-  arranged = kernel.arranged(keep)
+def _filter_counts(kernel: Kernel, mask: Mask) -> npt.NDArray[np.int64]:
+  arranged = kernel.arranged(mask[kernel.name])
   counts: npt.NDArray[np.int64] = arranged.sum(axis=tuple(range(arranged.ndim - 1)))
   return counts
 
@@ -198,7 +197,8 @@ REARRANGE_FILTERS = Check('ticket', rearrange_filters,
                           'does the architecture it finds matter, beyond the number of weights of each filter?',
                           'its mask is rearranged within each filter', 'which weights of a filter it keeps',
                           always=False)
-REARRANGE_GLOBALLY = Check('ticket', rearrange_globally, 'does the architecture it finds matter, layer ratios included?',
+REARRANGE_GLOBALLY = Check('ticket', rearrange_globally,
+                           'does the architecture it finds matter, layer ratios included?',
                            'its mask is rearranged over the whole network', 'which weights of the network it keeps',
                            always=False)
 INVERT = Check('ticket', invert, 'does the score matter?', 'the lowest scores are kept instead of the highest',

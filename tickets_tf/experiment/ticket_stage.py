@@ -236,7 +236,7 @@ def _candidates(run: Run, mask: Mask) -> Mask | None:
 
 
 def _identity(run: Run, mask: Mask) -> str:
-  """Returns what tells the rule of a ticket from others: all that decides how it is found, and not on what or how long."""
+  """Returns what tells the rule of a ticket from others: how it is found, and not on which data or after how long."""
   if run.rule.given:
     return mask.digest()
   identity = run.original.settings.identity()

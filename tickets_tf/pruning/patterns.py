@@ -90,7 +90,7 @@ def broken_by(pattern: Pattern, mask: Mapping[str, np.ndarray], kernels: Sequenc
 def _without_others(pattern: Pattern, kept: np.ndarray, scores: np.ndarray, candidates: np.ndarray,
                     rng: np.random.Generator) -> np.ndarray:
   # A layer with more weights than its pattern holds has others anyway: it takes candidates.
-  others = np.count_nonzero(kept & ~candidates)
+  others = int(np.count_nonzero(kept & ~candidates))
   free = candidates & ~kept
   if not others or others > np.count_nonzero(free) or pattern.holds(kept):
     return kept
