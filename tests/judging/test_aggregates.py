@@ -36,6 +36,12 @@ def test_a_mean_over_ratios_is_that_of_averaged_seeds():
   assert found.bounds['x', 'a'].whole_call == pytest.approx(expected['x', 0.0, 'a'].whole_call)
 
 
+def test_an_average_is_finer_than_what_it_is_of():
+  groups = [Group('x', ratio, (90.0,) * 5, {'a': (90.0,) * 5}) for ratio in (0.5, 0.9)]
+  coarse = mean_drops(groups[:1], 1.0).bounds['x', 'a']
+  assert mean_drops(groups, 1.0).bounds['x', 'a'].error == pytest.approx(coarse.error / 2)
+
+
 def test_only_what_all_ratios_have_is_averaged():
   rng = np.random.default_rng(1)
   short = made(rng, 'x', 0.9, 1.0, seeds=4)

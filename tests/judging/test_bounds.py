@@ -162,6 +162,30 @@ def test_what_a_stopped_call_has_is_used():
   assert found['snip', 0.9, 'invert'].whole_call[1] > simultaneous([ONE], 0.1)[0]['snip', 0.9, 'invert'].whole_call[1]
 
 
+def test_only_seeds_that_both_have_share_their_luck():
+  gaps = Group('x', 0.9, (90.0, math.nan, 91.0, 92.5, 90.2), {'a': (89.0, 93.0, math.nan, 90.0, 91.0)})
+  found, pooled = simultaneous([gaps], 0.0)
+  each = found['x', 0.9, 'a']
+  arms = [np.array(arm) for arm in (gaps.original, gaps.checked['a'])]
+  own = [arm[np.isfinite(arm)] for arm in arms]
+  variances = estimates.moderate(np.array([[arm.var(ddof=1) for arm in own]]), np.array([[4, 4]]))[1][0]
+  both = np.isfinite(arms).all(0)
+  scale = math.sqrt(variances.prod())
+  assert pooled.correlation == pytest.approx(np.cov(arms[0][both], arms[1][both])[0, 1] / scale)
+  assert each.drop == pytest.approx(own[0].mean() - own[1].mean())
+  assert each.error == pytest.approx(math.sqrt(variances.sum() / 4 - 2 * pooled.correlation * scale * 3 / 16))
+  # Two seeds that both have tell nothing of it.
+  two = dataclasses.replace(gaps, checked={'a': (89.0, 90.0, math.nan, 91.0, math.nan)})
+  assert simultaneous([two], 0.0)[1].correlation == 0
+  # Fewer originals than checked tickets are shared no more than as many are.
+  fewer = Group('x', 0.9, (90.0, 91.0, 92.5, math.nan, math.nan),
+                {check: (89.0, 90.0, 91.5, 90.0, 91.0) for check in 'ab'})
+  found, pooled = simultaneous([fewer], 0.0)
+  each = found['x', 0.9, 'a']
+  assert each.whole_call[1] - each.drop == pytest.approx(
+      critical_value(1, 2, pooled.degrees_of_freedom, 0.05) * each.error)
+
+
 def test_more_originals_share_less_of_the_error():
   rng = np.random.default_rng(3)
   group = Group('x', 0.9, tuple(rng.normal(90, 1, 12)), {check: tuple(rng.normal(90, 1, 4)) for check in 'abc'})

@@ -69,8 +69,9 @@ def test_a_call_that_spent_all_and_goes_on_is_charged_on_top():
 
 
 def test_going_back_to_fewer_seeds_is_not_planned():
-  history = after(8, 5)
-  assert not history.looks[1].planned and history.spent < 0.05
+  for seeds in ((8, 5), (5, 10, 8)):
+    history = after(*seeds)
+    assert not history.looks[-1].planned and history.spent < 0.05
 
 
 def test_no_order_of_looks_spends_more_than_twice_alpha():

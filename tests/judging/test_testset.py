@@ -69,13 +69,37 @@ def test_a_drop_is_covered_for_new_images_only_with_their_error():
 
 def test_images_that_differ_by_chance_add_nothing():
   rng = np.random.default_rng(2)
-  errors = [error_of_images(runs(rng, 6, 80, 0.2), runs(rng, 6, 80, 0.2)) for _ in range(5)]
-  assert min(errors) >= 0
+  # What images differ by is the chance of 6 seeds, which is in the error already.
+  pairs = [np.split(runs(rng, 12, 400, 0.2), 2) for _ in range(40)]
+  apart = [100**2 * (one.mean(0) - other.mean(0)).var(ddof=1) / 400 for one, other in pairs]
+  assert np.mean([error_of_images(*pair)**2 for pair in pairs]) < 0.2 * np.mean(apart)
   same = runs(rng, 6, 80, 0.2)
   assert error_of_images(same, same) == 0
   # Seeds that differ on all images alike are no effect of an image.
   one, none = np.ones((4, 30), bool), np.zeros((4, 30), bool)
   assert error_of_images(one, np.where(np.arange(4)[:, np.newaxis] % 2, one, none)) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_error_of_images_by_hand():
+  original = np.array([[1, 1, 1, 0, 1, 1], [1, 1, 1, 0, 0, 1]], bool)
+  checked = np.array([[0, 1, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0]], bool)
+  # Differences 1 0 0 0 1 0 and 1 1 1 0 0 1: seeds have means 1/3 and 2/3, images 1, 1/2, 1/2, 0, 1/2, 1/2.
+  rest = np.array([[2, -1, -1, -1, 2, -1], [1, 1, 1, -2, -2, 1]]) / 3
+  of_rest = ((rest[0] - rest[1])**2 / 2).mean() * 6 / 5
+  of_images = np.var([1, 0.5, 0.5, 0, 0.5, 0.5], ddof=1) - of_rest / 2
+  assert of_images < 0 and error_of_images(original, checked) == 0
+  original, checked = (np.tile(bits, (1, 2)) for bits in (original, checked))
+  original[:, 6:], checked[:, 6:] = False, True
+  differences = original.astype(float) - checked
+  rest = differences - differences.mean(1, keepdims=True)
+  of_rest = ((rest[0] - rest[1])**2 / 2).mean() * 12 / 11
+  of_images = differences.mean(0).var(ddof=1) - of_rest / 2
+  assert error_of_images(original, checked) == pytest.approx(100 * math.sqrt(of_images / 12))
+
+
+def test_squares_of_errors_add_up():
+  wide = with_new_images(Bounds(1.0, 3.0, (-5.0, 7.0), (-8.0, 10.0)), 4.0)
+  assert wide == Bounds(1.0, 5.0, (-9.0, 11.0), (-14.0, 16.0))
 
 
 def test_bounds_without_an_error_stay():

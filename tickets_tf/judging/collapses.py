@@ -10,7 +10,6 @@ from typing import Literal
 import scipy  # Its stats is imported when it is first used, half a second that most programs save.
 
 from tickets_tf.errors import UsageError
-from tickets_tf.judging.estimates import MINIMUM
 
 Difference = Literal['checked tickets collapse more often', 'original tickets collapse more often', 'open']
 
@@ -67,7 +66,7 @@ def compare_collapses(original: Sequence[bool], checked: Sequence[bool], alpha: 
   differing = only_original + only_checked
   p_value = float(scipy.stats.binomtest(only_checked, differing, 0.5).pvalue) if differing else 1.0
   difference: Difference = 'open'
-  if p_value <= alpha and seeds >= MINIMUM:
+  if p_value <= alpha:
     difference = ('checked tickets collapse more often' if only_checked > only_original
                   else 'original tickets collapse more often')
   return Collapses(seeds, sum(original), sum(checked), only_original, only_checked, rate(sum(original), seeds, alpha),

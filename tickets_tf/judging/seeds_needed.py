@@ -8,15 +8,12 @@ import bisect
 import dataclasses
 import math
 
-import numpy as np
 import scipy  # Its stats is imported when it is first used, half a second that most programs save.
 
 from tickets_tf.errors import UsageError
 from tickets_tf.judging.bounds import Bounds
 from tickets_tf.judging.bounds import check_bounds
 from tickets_tf.judging.bounds import critical_value
-
-_DROPS = 41  # Drops of the interval that are tried.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +88,9 @@ def seeds_needed(bounds: Bounds, seeds: int, degrees_of_freedom: int, look: Next
     return None
   tail = (1 - confidence) / 2
   reach = float(scipy.stats.t.isf(tail, degrees_of_freedom)) * bounds.error
-  drops = np.linspace(bounds.drop - reach, bounds.drop + reach, _DROPS)
-  # The worst drop lies half-way between what the two statements ask for.
-  worst = look.margin / 2 if look.can_fail else 0.0
-  drops = np.append(drops, np.clip(worst, drops[0], drops[-1]))
+  ends = bounds.drop - reach, bounds.drop + reach
+  # The worst drop lies half-way between what the two statements ask for, the best at one end.
+  drops = *ends, min(max(look.margin / 2 if look.can_fail else 0.0, ends[0]), ends[1])
   scale = [math.sqrt(degrees_of_freedom / float(scipy.stats.chi2.isf(end, degrees_of_freedom)))
            for end in (tail, 1 - tail)]
   low, high = (factor * bounds.error * math.sqrt(seeds) for factor in scale)
@@ -102,7 +98,7 @@ def seeds_needed(bounds: Bounds, seeds: int, degrees_of_freedom: int, look: Next
 
   def enough(deviation: float, best: bool) -> int | None:
     def chance(n: int) -> float:
-      found = [statement_probability(float(drop), deviation, n, degrees_of_freedom + n - seeds, look) for drop in drops]
+      found = [statement_probability(drop, deviation, n, degrees_of_freedom + n - seeds, look) for drop in drops]
       return max(found) if best else min(found)
 
     index = bisect.bisect_left(more, power, key=chance)
