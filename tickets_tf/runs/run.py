@@ -268,9 +268,10 @@ def _threads_of_environment(settings: Settings) -> dict[str, Any]:
   return {'threads': int(asked)}
 
 
-def _seeds_apart(settings: Settings) -> dict[str, int]:
+def _seeds_apart(settings: Settings) -> dict[str, Any]:
   # A seed that is that of the run is none of its own, and an order that begins at no epoch is the run's own.
-  changes = {name: -1 for name in ('order_seed', 'init_seed') if getattr(settings, name) == settings.seed}
+  changes: dict[str, Any] = {name: -1 for name in ('order_seed', 'init_seed')
+                             if getattr(settings, name) == settings.seed}
   if settings.order_seed < 0 and settings.order_epoch >= 0:
     raise UsageError(f'--order_epoch={settings.order_epoch}: goes with --order_seed')
   if 'order_seed' in changes or settings.order_epoch >= (settings.stop_epoch or settings.epochs):
