@@ -272,3 +272,17 @@ def test_numbers_have_two_decimals(value, expected):
     (-0.001, -0.001, ('-0.01', '0.00')), (None, None, ('\N{EN DASH}', '\N{EN DASH}'))])
 def test_ends_of_intervals_are_rounded_outwards(low, high, expected):
   assert wording.ends(low, high) == expected
+
+
+def test_means_over_ratios_and_a_list_for_exploring_are_sections_of_their_own():
+  verdicts = sanity_verdicts.verdicts(('lottery',), (0.9, 0.95), ('invert', 'rearrange'))
+  rows = findings.over_ratios(verdicts)
+  assert [row[:3] for row in rows] == [('lottery (global_convolutions)', check, '0.9, 0.95')
+                                       for check in ('invert', 'rearrange')]
+  for text in texts(verdicts)[1:]:
+    assert 'Over all ratios' in text and all(cell in text for row in rows for cell in row)
+    assert 'For exploring' not in text
+  still_open = dataclasses.replace(verdicts, judgements=tuple(
+      dataclasses.replace(each, statements=('open',)) for each in verdicts.judgements))
+  for text in texts(still_open)[1:]:
+    assert 'Exploratory, and no statement: open comparisons' in text.split('For exploring')[1]

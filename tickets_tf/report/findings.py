@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from tickets_tf.judging import over_ratios as means
 from tickets_tf.judging.collapses import Collapses
 from tickets_tf.judging.verdicts import Judgement
 from tickets_tf.judging.verdicts import Ladder
@@ -18,6 +19,13 @@ COLLAPSES = ('A ticket collapsed if its run failed, no path leads through it, or
              'guessing. Means hide rare collapses, so how often they happen is a comparison of its own, by the exact '
              'sign test of the seeds of which only one ticket collapsed (McNemar 1947), held together with all of the '
              'rule. The intervals of the rates are exact as well (Clopper and Pearson 1934).')
+OVER_RATIOS = ('The mean drop of each check over all ratios of a rule, in points. Accuracies of a seed are averaged '
+               'over the ratios first, so that what a seed has in common at all of them counts. The intervals hold together '
+               'for all checks of the rule, and for the whole call, as a family of their own. "Original better" is the '
+               'probability that an original is better than a checked ticket of another training, a tie being half of '
+               'one (Mann and Whitney 1947); its interval (Newcombe 2006) stands alone.')
+OVER_RATIOS_HEADER = ('rule', 'check', 'ratios', 'mean drop [all of the rule]', '[whole call]', 'original better')
+EXPLORING_HEADER = ('rule', 'ratio', 'check', 'drop', 'q')
 COLLAPSES_HEADER = ('rule', 'ratio', 'check', 'originals', 'checked', 'what is shown')
 
 
@@ -187,16 +195,37 @@ def _rate(count: int, seeds: int, ends: tuple[float, float]) -> str:
   return f'{count} of {seeds} [{100 * low:.0f}, {100 * high:.0f}]%'
 
 
-def unaffected(judgements: Iterable[Judgement]) -> str:
-  """Returns which comparisons are of tickets that are the same by construction, as a sentence; '' if there are none."""
-  found: dict[str, list[str]] = {}
-  for each in judgements:
-    if each.unaffected:
-      found.setdefault(each.check, []).append(f'{each.ratio:g}')
-  if not found:
-    return ''
-  return ('Unaffected by construction, the same tickets to the bit, and so no finding and in no family: '
-          + '; '.join(f'{check} at {", ".join(ratios)}' for check, ratios in found.items()) + '.')
+def over_ratios(verdicts: Verdicts) -> list[tuple[str, ...]]:
+  """Returns a row for each check of a rule at several ratios, as text: see `OVER_RATIOS_HEADER`.
+
+  Args:
+    verdicts: the verdicts.
+  """
+  return [(wording.name(each), each.check, ', '.join(f'{ratio:g}' for ratio in each.ratios),
+           f'{wording.number(each.drop)} {_ends(each.interval.rule_family)}', _ends(each.interval.whole_call),
+           f'{each.superiority.probability:.2f} [{", ".join(wording.ends(*each.superiority.interval))}]')
+          for each in means.over_ratios(verdicts.judgements, verdicts.resolution or 0.0, verdicts.alpha)]
+
+
+def worth_a_look(verdicts: Verdicts) -> list[tuple[str, ...]]:
+  """Returns a row for each open comparison that is worth a look, as text: see `EXPLORING_HEADER`.
+
+  Args:
+    verdicts: the verdicts.
+  """
+  return [(wording.name(each), f'{each.ratio:g}', each.check, wording.drop(each), f'{value:.3f}') for each, value in
+          means.worth_a_look(verdicts.judgements, verdicts.resolution or 0.0, verdicts.alpha)]
+
+
+def exploring(verdicts: Verdicts) -> str:
+  """Returns what the rows of `worth_a_look` are, as a paragraph."""
+  return ('Exploratory, and no statement: open comparisons whose drop may well not be zero. The list is made so that '
+          f'{verdicts.alpha:.0%} of what it would hold with all comparisons are expected to be false (q-values of '
+          'Benjamini and Hochberg 1995). More seeds would tell.')
+
+
+def _ends(found: tuple[float | None, float | None] | None) -> str:
+  return wording.NOTHING if found is None else f'[{", ".join(wording.ends(*found))}]'
 
 
 def shown(verdicts: Verdicts) -> tuple[Judgement, ...]:

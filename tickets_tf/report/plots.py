@@ -100,7 +100,7 @@ def waterfall(ladder: Ladder, names: Sequence[str], name: str) -> str:
     axes = drawing.axes_of(_ROW * (len(steps) + 2), left=_LADDER_LEFT)
     drawing.list_rows(axes, len(steps) + 2)
     for row, label, rung in ((0, ladder.names[0], rungs[0]), (len(steps) + 1, ladder.names[-1], rungs[-1])):
-      axes.plot(rung.mean, row, 'o', markersize=8, color=drawing.COLOURS['ink'], markeredgewidth=0)
+      axes.plot(drawing.numbers([rung.mean]), [row], 'o', markersize=8, color=drawing.COLOURS['ink'], markeredgewidth=0)
       drawing.label(axes, row, drawing.shortened(label, 22), -7, fontsize=11)
       drawing.label(axes, row, f'{wording.mean_and_deviation(rung)}%', 7, fontsize=10)
     for row, (before, after, step, label) in enumerate(zip(rungs, rungs[1:], steps, names, strict=False), 1):

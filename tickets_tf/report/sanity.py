@@ -56,7 +56,8 @@ def markdown(verdicts: Verdicts) -> str:
   verdicts = finite(verdicts)
   rules = wording.by_rule(verdicts)
   blocks = [f'# {_escaped(findings.title(verdicts))}', *_warnings(verdicts), _escaped(findings.dense(verdicts)),
-            *_luck(verdicts), *_ladders(verdicts.ladders, verdicts), *_uses(rules, verdicts), *_collapses(verdicts),
+            *_luck(verdicts), *_ladders(verdicts.ladders, verdicts), *_uses(rules, verdicts), *_means(verdicts),
+            *_collapses(verdicts),
             '## What the statements rest on', *map(_escaped, method.paragraphs(verdicts))]
   for rule in rules:
     blocks.append(f'## {_escaped(rule.name)}')
@@ -114,6 +115,19 @@ def _uses(rules: Sequence[wording.RuleJudgements], verdicts: Verdicts) -> Iterat
       yield _bullets(text for _, text in findings.by_kind(rule.judgements))
   yield _overview(rules, verdicts)
   yield _bullets(f'{check}: {question}' for check, question in wording.checks(verdicts.judgements).items())
+
+
+def _means(verdicts: Verdicts) -> Iterator[str]:
+  rows = findings.over_ratios(verdicts)
+  if rows:
+    yield '## Over all ratios'
+    yield _escaped(findings.OVER_RATIOS)
+    yield _table(findings.OVER_RATIOS_HEADER, rows)
+  rows = findings.worth_a_look(verdicts)
+  if rows:
+    yield '## For exploring'
+    yield _escaped(findings.exploring(verdicts))
+    yield _table(findings.EXPLORING_HEADER, rows)
 
 
 def _collapses(verdicts: Verdicts) -> Iterator[str]:
