@@ -20,10 +20,10 @@ COLLAPSES = ('A ticket collapsed if its run failed, no path leads through it, or
              'sign test of the seeds of which only one ticket collapsed (McNemar 1947), held together with all of the '
              'rule. The intervals of the rates are exact as well (Clopper and Pearson 1934).')
 OVER_RATIOS = ('The mean drop of each check over all ratios of a rule, in points. Accuracies of a seed are averaged '
-               'over the ratios first, so that what a seed has in common at all of them counts. The intervals hold together '
-               'for all checks of the rule, and for the whole call, as a family of their own. "Original better" is the '
-               'probability that an original is better than a checked ticket of another training, a tie being half of '
-               'one (Mann and Whitney 1947); its interval (Newcombe 2006) stands alone.')
+               'over the ratios first, so that what a seed has in common at all of them counts. The intervals hold '
+               'together for all checks of the rule, and for the whole call, as a family of their own. "Original '
+               'better" is the probability that an original is better than a checked ticket of another training, a '
+               'tie being half of one (Mann and Whitney 1947); its interval (Newcombe 2006) stands alone.')
 OVER_RATIOS_HEADER = ('rule', 'check', 'ratios', 'mean drop [all of the rule]', '[whole call]', 'original better')
 EXPLORING_HEADER = ('rule', 'ratio', 'check', 'drop', 'q')
 COLLAPSES_HEADER = ('rule', 'ratio', 'check', 'originals', 'checked', 'what is shown')
