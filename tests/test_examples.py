@@ -23,6 +23,6 @@ def test_the_example_is_judged(tmp_path):
   verdicts = sanity_check(plan, say=lambda line: None, progress=False)
   assert [each.check for each in verdicts.judgements] == ['random_labels', 'rearrange']
   # It does not look at labels, so its ticket is the same one.
-  assert verdicts.judgements[0].difference.mean == 0.0
+  assert verdicts.judgements[0].drop == 0.0
   assert verdicts.judgements[1].proofs[0]['kept_elsewhere'] > 0.3
   assert train.train is tickets_tf.train

@@ -26,13 +26,14 @@ def test_a_sanity_check_ends_with_verdicts_and_a_report(tmp_path):
   assert 'rearrange' in done.stdout and 'No planted controls were run' in done.stdout
   verdicts = json.loads((tmp_path / 'report' / 'verdicts.json').read_text())
   assert [each['check'] for each in verdicts['judgements']] == ['random_labels', 'rearrange']
-  assert all(len(each['proofs']) == 3 and each['verdict'] in ('sensitive', 'insensitive', 'undecided')
-             for each in verdicts['judgements'])
+  for each in (*verdicts['judgements'], *verdicts['luck'], *verdicts['gaps']):
+    low, high = each['interval']['rule_family']
+    assert len(each['proofs']) == 3 and each['statements'] and low <= each['drop'] <= high
   assert (tmp_path / 'report' / 'report.md').exists()
-  # 3 seeds of the dense network, the original and two checks.
-  assert len(list((tmp_path / 'runs').glob('*/record.json'))) == 12
+  # 3 seeds of the dense network, luck, the original and two checks.
+  assert len(list((tmp_path / 'runs').glob('*/record.json'))) == 15
   again = warm.call('sanity_check', *arguments, cwd=tmp_path)
-  assert again.returncode == 0 and '12 runs, 12 of them done already' in again.stdout
+  assert again.returncode == 0 and '15 runs, 15 of them done already' in again.stdout
   assert json.loads((tmp_path / 'report' / 'verdicts.json').read_text()) == verdicts
   # The command in the report makes the same verdicts.
   assert verdicts['command'].startswith('bin/sanity_check --pruners=snip --ratios=0.8 --checks=random_labels,rearrange')
@@ -93,7 +94,7 @@ def test_a_killed_sweep_resumes_and_leaves_no_worker(tmp_path):
     ('sanity_check', ['--mask=nowhere.npz'], '--mask=nowhere.npz: cannot be read'),
     ('sanity_check', ['--mask=/dev/null', '--noprogress'], "mask file '/dev/null': the name must end in .npz"),
     ('sanity_check', ['--check=rearrange'], '--check=rearrange: expected --checks=rearrange'),
-    ('sanity_check', ['--margin=0'], '--margin 0.0: expected percent points above 0'),
+    ('sanity_check', ['--margin=0'], '--margin=0: expected percent points above 0'),
     ('sanity_check', ['--budget_minutes=nan'], 'flag --budget_minutes=nan: expected a number of minutes'),
     ('sanity_check', ['--report=/dev/null/report'], '--report=/dev/null/report: cannot be written to'),
     ('sanity_check', ['--model=resnet9', '--noprogress'], 'the depth must be'),

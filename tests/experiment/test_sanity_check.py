@@ -315,6 +315,10 @@ def test_a_mask_from_a_file_has_the_ratio_that_it_has(monkeypatch, mask):
   verdicts = check(monkeypatch, World({}), base=base, ratios=(0.5, 0.9), checks=('rearrange',))
   judgement, = verdicts.judgements
   assert (judgement.ratio, judgement.allocation) == (0.8, '')
+  luck, = verdicts.luck
+  gap, = verdicts.gaps
+  assert luck.ratio == gap.ratio == 0.8, 'a run has read what the plan could not'
+  assert 'mask_ratio' not in verdicts.command
   with pytest.raises(UsageError, match='--allocation=erk: the mask of --mask is given'):
     check(monkeypatch, World({}), base=dataclasses.replace(base, allocation='erk'))
 

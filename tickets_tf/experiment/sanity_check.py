@@ -11,6 +11,7 @@ from tickets_tf.judging.family import Done
 from tickets_tf.judging.family import Families
 from tickets_tf.judging.ledger import Ledger
 from tickets_tf.judging.plan import Plan
+from tickets_tf.judging.plan import rounded_ratio
 from tickets_tf.judging.question import Question
 from tickets_tf.judging.statements import OPEN
 from tickets_tf.judging.verdicts import Verdicts
@@ -32,8 +33,9 @@ def sanity_check(plan: Plan, say: Callable[[str], None] = print, progress: bool 
   Raises:
     UsageError: for settings that cannot be used.
   """
-  families, ledger = Families.of(plan), Ledger(plan)
   end = time.monotonic() + 60 * plan.minutes
+  plan = _with_mask_ratio(plan, say, progress)
+  families, ledger = Families.of(plan), Ledger(plan)
   made: dict[Run, Record] = {}
   failures: dict[Run, str] = {}
   looks = 0
@@ -54,6 +56,16 @@ def sanity_check(plan: Plan, say: Callable[[str], None] = print, progress: bool 
       break
   verdicts = conclude(plan, families, done, ledger.looks(looks), outcome.stopped)
   return dataclasses.replace(verdicts, exploratory=(*verdicts.exploratory, *ledger.told()))
+
+
+def _with_mask_ratio(plan: Plan, say: Callable[[str], None], progress: bool) -> Plan:
+  """Returns the plan with the ratio of its mask: a run reads a mask that nothing else can, and luck needs its ratio."""
+  unknown = [rule for rule in plan.rules() if plan.luck_of(rule) is None]
+  if not unknown:
+    return plan
+  outcome = sweep.run_all([unknown[0].settings], 1, plan.minutes, say, progress)
+  record = outcome.records.get(unknown[0])
+  return dataclasses.replace(plan, mask_ratio=rounded_ratio(record.kept / record.weights)) if record else plan
 
 
 def _affected(questions: Iterable[Question]) -> list[Question]:

@@ -29,8 +29,8 @@ from tickets_tf.runs.settings import TicketSettings
 from tickets_tf.runs.settings import defaults
 
 FIRST_LOOK = 5  # Seeds at the first look of --seeds=auto.
-# What changes how long the runs take, and nothing about the judgements.
-_HOW_FAST = ('minutes', 'parallel')
+# What changes how long the runs take or follows from them, and nothing about the judgements.
+_NOT_ASKED = ('minutes', 'parallel', 'mask_ratio')
 # Below this ratio the planted controls could not fail: there luck is as good as anything.
 _CONTROL_RATIO = 0.95
 # Of the ticket's settings, what is no choice of a rule: random tickets and controls have them as the rules asked for.
@@ -56,6 +56,7 @@ class Plan:
     minutes: budget of the runs; 0 for none.
     parallel: runs to do at a time.
     ladder: whether to take the tickets apart: what positions, layer ratios and smartness are worth.
+    mask_ratio: pruning ratio of a mask in a file that only a network can read; None: unknown. It is found by a run.
 
   Raises:
     UsageError: if a value is out of range.
@@ -72,6 +73,7 @@ class Plan:
   minutes: float = 0.0
   parallel: int = 1
   ladder: bool = False
+  mask_ratio: float | None = None
 
   def __post_init__(self) -> None:
     self._set_distinct('pruners', self.pruners, (self.base.pruner,))
@@ -123,7 +125,7 @@ class Plan:
     """Returns the command that makes the same judgements."""
     shown = {'pruners': ','.join(self.pruners), 'ratios': ','.join(map(str, self.ratios)),
              **({'checks': ','.join(self.checks)} if self.checks else {}), 'seeds': self.seeds or 'auto'}
-    others = [field for field in dataclasses.fields(self) if field.name not in ('base', 'checks', *shown, *_HOW_FAST)]
+    others = [field for field in dataclasses.fields(self) if field.name not in ('base', 'checks', *shown, *_NOT_ASKED)]
     changed = {field.name: getattr(self, field.name) for field in others
                if getattr(self, field.name) != field.default}
     flags = {**shown, **changed, **self.base.identity()}
@@ -193,9 +195,9 @@ class Plan:
   def luck_of(self, rule: Run) -> Run | None:
     """Returns the run of random tickets with smart ratios at the ratio of a rule.
 
-    None for a mask in a file that only the network can read, such as weights of another program: its ratio is unknown.
+    None for a mask in a file that only the network can read, such as weights of another program, until a run has.
     """
-    ratio = _ratio_of_mask(rule.settings.mask) if rule.rule.given else rule.settings.ratio
+    ratio = self.mask_ratio or _ratio_of_mask(rule.settings.mask) if rule.rule.given else rule.settings.ratio
     return None if ratio is None else self._table_row('random', ratio)
 
   def dense(self, seed: int) -> Run:
@@ -238,12 +240,17 @@ def _checks_for(rule: Run) -> list[str]:
   return list(names.values())
 
 
+def rounded_ratio(density: float) -> float:
+  """Returns the pruning ratio at which a mask is compared with luck, to four digits and below 1."""
+  return min(round(1 - density, 4), 0.9999)
+
+
 def _ratio_of_mask(path: str) -> float | None:
   try:
     mask = load_mask(pathlib.Path(path).expanduser())
   except UsageError:
     return None
-  return min(round(1 - mask.density, 4), 0.9999)
+  return rounded_ratio(mask.density)
 
 
 def _flag(name: str, value: object) -> str:
