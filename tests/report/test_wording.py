@@ -11,6 +11,7 @@ from tests.report.html_page import Page
 from tickets_tf import report
 from tickets_tf.judging.seeds_needed import SeedsNeeded
 from tickets_tf.judging.verdicts import Controls
+from tickets_tf.judging.verdicts import Images
 from tickets_tf.judging.verdicts import Intervals
 from tickets_tf.judging.verdicts import Looks
 from tickets_tf.report import findings
@@ -286,3 +287,13 @@ def test_means_over_ratios_and_a_list_for_exploring_are_sections_of_their_own():
       dataclasses.replace(each, statements=('open',)) for each in verdicts.judgements))
   for text in texts(still_open)[1:]:
     assert 'Exploratory, and no statement: open comparisons' in text.split('For exploring')[1]
+
+
+def test_what_test_images_make_of_a_number_is_told():
+  plain = judged(original=GOOD, checked=LESS)
+  images = Images((0.5, 0.4, 0.3), (0.6, 0.5, 0.33), 0.2, Intervals((3.0, 9.0), (2.0, 10.0)))
+  judgement = dataclasses.replace(plain, images=images)
+  for text in texts(one(judgement)):
+    assert 'with new test images too [3.00, 9.00]' in text
+    assert 'deviation of the originals 0.50: 0.40 by the finite test set, 0.30 between trainings' in text
+  assert 'Jordan' in texts(one(judgement))[1] and not any('Jordan' in text for text in texts(one(plain)))

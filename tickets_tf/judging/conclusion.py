@@ -13,6 +13,7 @@ from tickets_tf.judging.family import Done
 from tickets_tf.judging.family import Families
 from tickets_tf.judging.family import Family
 from tickets_tf.judging.judge import sample
+from tickets_tf.judging.new_images import with_images
 from tickets_tf.judging.plan import Plan
 from tickets_tf.judging.statements import OPEN
 from tickets_tf.judging.verdicts import Controls
@@ -58,11 +59,17 @@ def conclude(plan: Plan, families: Families, done: Done, looks: Looks | None, st
       pooled=families.asked.pooled,
       controls=controls(families.controls.in_order(), len(families.controls.questions)) if plan.controls else None,
       dense=sample([evidence.accuracy(record, 0.0) for record in dense]) if dense else None,
-      luck=families.luck.in_order(),
+      luck=_with_images(families.luck, done),
       gaps=families.gaps.in_order(),
-      judgements=families.asked.in_order(),
+      judgements=_with_images(families.asked, done),
       ladders=tuple(_ladders(plan, families.steps, done)),
       keep_ratios=tuple(_keep_ratios(rule, records) for rule, records in _originals(plan, done).items()))
+
+
+def _with_images(family: Family, done: Done) -> tuple[Judgement, ...]:
+  """Returns what is said of the questions that have evidence, with what the test images are to it."""
+  return tuple(with_images(question, family.judgements[question], done.records)
+               for question in family.questions if question in family.judgements)
 
 
 def _used(plan: Plan, families: Families, done: Done) -> list[Record]:

@@ -176,7 +176,8 @@ def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale, family: _Fam
       can_fail=not why_open,
       forecast=None,
       proofs=each.proofs,
-      control=each.control)
+      control=each.control,
+      error=bounds.error if bounds and bounds.rule_family else None)
 
 
 def _obstacle(each: Evidence, collapsed: Sequence[bool], scale: Scale) -> str:

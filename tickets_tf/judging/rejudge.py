@@ -13,6 +13,7 @@ import msgspec
 from tickets_tf import registry
 from tickets_tf.errors import UsageError
 from tickets_tf.judging import conclusion
+from tickets_tf.judging import new_images
 from tickets_tf.judging import verdicts as verdicts_file
 from tickets_tf.judging.evidence import Evidence
 from tickets_tf.judging.family import known_gaps
@@ -115,7 +116,8 @@ def _again(found: Verdicts, margin: Margin | None, alpha: float | None) -> Verdi
   changed = [f'the {name} {new}, which was {old} when the runs were made' for name, new, old in (
       ('margin', str(now), str(found.margin)), ('error rate', f'{level:g}', f'{found.alpha:g}')) if new != old]
   return dataclasses.replace(
-      found, margin=str(now), alpha=level, gaps=gaps, luck=luck, judgements=judgements, pooled=pooled,
+      found, margin=str(now), alpha=level, gaps=gaps, luck=tuple(map(new_images.again, found.luck, luck)),
+      judgements=tuple(map(new_images.again, found.judgements, judgements)), pooled=pooled,
       ladders=_ladders(found.ladders, scale), controls=_controls(found.controls, scale),
       exploratory=tuple(dict.fromkeys((*found.exploratory, *changed))))
 

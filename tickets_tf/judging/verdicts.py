@@ -48,6 +48,23 @@ class Intervals:
 
 
 @dataclasses.dataclass(frozen=True)
+class Images:
+  """What the test images are to a comparison, from which of them each run got right. All in percent points.
+
+  Attributes:
+    original: standard deviations of the originals' accuracies: between trainings on these images, the part of it that
+      a finite test set makes, and the rest, which is real.
+    checked: those of the checked tickets.
+    error: standard error that the choice of test images adds to the drop.
+    interval: simultaneous intervals of the drop that hold for new test images as well.
+  """
+  original: tuple[float, float, float]
+  checked: tuple[float, float, float]
+  error: float
+  interval: Intervals
+
+
+@dataclasses.dataclass(frozen=True)
 class Judgement:
   """What is said of one comparison.
 
@@ -75,10 +92,11 @@ class Judgement:
     unaffected: whether both sides are the same to the bit by construction, so that nothing was compared.
     can_fail: whether the comparison could have come out as a loss above the margin; if not, no statement says that it
       is worth less.
-    forecast: how many seeds would let something be said of an open comparison; None if it is not open or nothing is
-      known of that.
+    forecast: how many seeds would let something be said of an open comparison; None if it is not open, or not known.
     proofs: for each checked ticket, the proof that its check acted, JSON values.
     control: the statement that a planted control must have; None for what was asked.
+    error: standard error of the drop over trainings; None without an interval.
+    images: what the test images are to it; None if it was not kept which of them the runs got right.
   """
   rule: str
   allocation: str
@@ -105,6 +123,8 @@ class Judgement:
   forecast: SeedsNeeded | None
   proofs: tuple[dict[str, Any], ...]
   control: Statement | None = None
+  error: float | None = None
+  images: Images | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,10 +250,6 @@ class Verdicts:
 def write(path: pathlib.Path, verdicts: Verdicts) -> None:
   """Writes verdicts.json, whole or not at all.
 
-  Args:
-    path: the file.
-    verdicts: what to write.
-
   Raises:
     TicketsError: if it cannot be written.
   """
@@ -243,9 +259,6 @@ def write(path: pathlib.Path, verdicts: Verdicts) -> None:
 
 def read(path: pathlib.Path) -> Verdicts:
   """Reads verdicts.json.
-
-  Args:
-    path: the file.
 
   Raises:
     UsageError: if it cannot be read, is incomplete, or of another format; one line that names the file and what is

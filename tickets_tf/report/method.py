@@ -63,6 +63,10 @@ def _bounds(verdicts: Verdicts) -> list[str]:
     found.append(f'Two different accuracies are at least {verdicts.resolution:.3g} points apart, one test image, and '
                  f'no deviation is taken as less than {verdicts.resolution / math.sqrt(12):.2g} points, that of '
                  'rounding to it. The intervals are about these test images: other images would add to them.')
+  if any(each.images for each in verdicts.judgements):
+    found.append('It was kept which test images each run got right. So each variance between trainings is split into '
+                 'what the finite test set makes and what is real (Jordan 2024); the parts add up as squares. "With '
+                 'new test images too" is the interval with the error that the choice of images adds.')
   return found
 
 

@@ -156,12 +156,24 @@ def remarks(judgement: Judgement, guessing: float | None) -> list[str]:
   collapses = judgement.collapses
   if collapses.original or collapses.checked:
     found.append(f'collapsed: {collapses.original} of {seeds} originals, {collapses.checked} of {seeds} checked')
-  return [*found, *forecast(judgement)]
+  return [*found, *forecast(judgement), *images(judgement)]
 
 
 def forecast(judgement: Judgement) -> list[str]:
   """Returns how many seeds would let something be said of an open comparison: a list of one clause, or empty."""
   return [f'seeds for a statement: {judgement.forecast.told()}'] if judgement.forecast else []
+
+
+def images(judgement: Judgement) -> list[str]:
+  """Returns what the test images are to a comparison: a list of clauses, or empty."""
+  known = judgement.images
+  if known is None or known.interval.rule_family is None:
+    return []
+  said = [f'with new test images too [{", ".join(ends(*known.interval.rule_family))}]']
+  for side, (between, of_test_set, of_training) in (('originals', known.original), ('checked', known.checked)):
+    said.append(f'deviation of the {side} {number(between)}: {number(of_test_set)} by the finite test set, '
+                f'{number(of_training)} between trainings')
+  return said
 
 
 def ends(low: float | None, high: float | None, digits: int = 2) -> tuple[str, str]:
