@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from tests import weights_files
 import tickets_tf
 from tickets_tf import data
 from tickets_tf.errors import UsageError
@@ -50,6 +51,16 @@ def test_the_seed_decides_the_ticket_and_the_images_that_it_is_scored_by(tiny, a
     mask_of(tiny(pruner='snip', seed=seed))
   assert [each['seed'] for each in asked] == [1, 2, 1, 2]
   assert not np.array_equal(asked[2]['images'], asked[3]['images'])
+
+
+def test_another_order_leaves_the_ticket_and_another_initialisation_the_images(tiny, asked):
+  runs = [tiny(pruner='snip', **changes) for changes in ({}, {'order_seed': 5}, {'init_seed': 5})]
+  plain, ordered, initialised = map(mask_of, runs)
+  assert plain == ordered != initialised
+  first, second, third = (weights_files.read(run.folder.start) for run in runs)
+  assert all(np.array_equal(value, second[name]) for name, value in first.items())
+  assert not all(np.array_equal(value, third[name]) for name, value in first.items())
+  assert all(np.array_equal(asked[0]['images'], each['images']) for each in asked)
 
 
 def test_regrowing_reaches_the_search(tiny, asked):
