@@ -56,7 +56,7 @@ class World:
 
 
 def check(monkeypatch, world, folder=None, **plan):
-  """Returns the `Verdicts` of the sanity check of a world; `folder` keeps the looks, None: no other check knows them."""
+  """Returns the `Verdicts` of the sanity check of a world; `folder` keeps the looks; None: no other check knows."""
   monkeypatch.setattr(sweep, 'run_all', world.run_all)
   with tempfile.TemporaryDirectory() as empty, monkeypatch.context() as patch:
     patch.chdir(folder or empty)

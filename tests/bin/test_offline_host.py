@@ -65,6 +65,7 @@ def test_from_nothing_to_an_archive_that_another_host_goes_on_from(images, piece
     assert 'table.md' in names
     assert sum(name.endswith('record.json') for name in names) == 3
     assert sum(name.endswith('mask.npz') for name in names) == 3
+    assert sum(name.endswith('/correct.npy') for name in names) == 3, 'which images were right'
     assert [name for name in names if name.endswith('.h5')] == [name for name in names if 'final.weights' in name]
     assert len([name for name in names if name.endswith('.h5')]) == 1, 'of the dense network'
     record = json.load(archive.extractfile(next(name for name in names if name.endswith('record.json'))))

@@ -90,7 +90,7 @@ def test_hours_choose_the_seeds(monkeypatch, tmp_path, world, capsys):
 
 @pytest.mark.parametrize('flags', [{'rejudge': 'verdicts.json'}, {'output': 'folder'}])
 def test_judging_again_needs_a_file_and_a_folder(monkeypatch, tmp_path, flags):
-  with pytest.raises(UsageError, match='--rejudge=.* --output=.*: expected a verdicts.json and a folder'):
+  with pytest.raises(UsageError, match=r'--rejudge=.* --output=.*: expected a verdicts\.json and a folder'):
     main(monkeypatch, tmp_path, **flags)
 
 

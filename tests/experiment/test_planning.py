@@ -73,7 +73,7 @@ def test_hours_choose_the_most_seeds_that_fit(plan):
   chosen = planning.within(plan, 2.3)
   assert chosen.seeds == 5, 'four more seeds take 0.5 hours each'
   assert chosen.minutes == pytest.approx(138, abs=1)
-  with pytest.raises(UsageError, match='--hours=0.5: 3 seeds, the fewest that have intervals, take 1 hours more'):
+  with pytest.raises(UsageError, match=r'--hours=0\.5: 3 seeds, the fewest that have intervals, take 1 hours more'):
     planning.within(plan, 0.5)
 
 

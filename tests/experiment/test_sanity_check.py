@@ -172,8 +172,8 @@ def test_failures_of_earlier_looks_are_told_and_count_at_guessing(monkeypatch):
 
 def test_nothing_is_worth_less_where_a_run_failed(monkeypatch):
   for check_name in ('', 'invert'):
-    world = Failing({}, lambda run, look, name=check_name: (run.settings.pruner, run.settings.check, run.settings.seed) ==
-                    ('snip', name, 1))
+    world = Failing({}, lambda run, look, name=check_name: ('snip', name, 1) == (
+        run.settings.pruner, run.settings.check, run.settings.seed))
     judgement, = check(monkeypatch, world, pruners=('snip',), checks=('invert',)).judgements
     assert not judgement.can_fail and not {'worth less than d', 'equivalent'} & set(judgement.statements)
     assert judgement.collapses.original + judgement.collapses.checked == 1

@@ -45,7 +45,7 @@ def test_questions_say_what_they_ask():
   assert Question(rule('dense'), 'luck', rule('random')).ratio == 0.9, 'the dense network has none of its own'
 
 
-@pytest.mark.parametrize('pruner, expected', [('lottery', 'its layer ratios'),
-                                              ('hybrid', 'its layer ratios with the trained weights that it starts from')])
+@pytest.mark.parametrize('pruner, expected', [
+    ('lottery', 'its layer ratios'), ('hybrid', 'its layer ratios with the trained weights that it starts from')])
 def test_the_step_to_luck_holds_trained_weights_too(pruner, expected):
   assert Question(rule(pruner, check='rearrange'), 'ratios', rule('random')).subject == expected

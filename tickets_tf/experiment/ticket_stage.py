@@ -104,8 +104,8 @@ def _original_ticket(run: Run, dataset: Dataset, model: keras.Model,
     batches = functools.partial(_scoring_batch, run, dataset, seen) if rounds > 1 else None
     mask = tickets.find_ticket(model, dataclasses.replace(rule, rounds=rounds), settings.ratio, images, labels,
                                settings.seed, pattern=settings.pattern, start=kept_before, regrow=settings.regrow,
-                               allocation_options=_allocation_options(run, prunable_kernels(model), say), batches=batches,
-                               **settings.options('score_options')).mask
+                               allocation_options=_allocation_options(run, prunable_kernels(model), say),
+                               batches=batches, **settings.options('score_options')).mask
   if run.rewound:
     checkpoints.load_weights(model, run.rewound.folder.final)
   elif rule.rewound_to in ('init', '0'):

@@ -119,8 +119,8 @@ def like(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: objec
   del scores, rng
   sizes = np.array([kernel.size for kernel in kernels])
   if counts is None or len(counts) != len(kernels) or np.any(np.asarray(counts) > sizes) or sum(counts) > keep:
-    raise UsageError(f'allocation like: expected counts of the {len(kernels)} kernels, at most {keep} weights in total, '
-                     f'found {counts}')
+    raise UsageError(f'allocation like: expected counts of the {len(kernels)} kernels, at most {keep} weights in '
+                     f'total, found {counts}')
   if sum(counts) == keep:
     return [int(count) for count in counts]
   densities = np.asarray(counts) / sizes
