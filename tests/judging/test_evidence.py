@@ -84,7 +84,7 @@ def test_dead_originals_are_open_and_their_collapse_is_told():
   found, = judged([made(original=original, checked=original[::-1], cut=nothing)])
   assert found.statements == ('open',) and not found.can_fail
   assert (found.collapses.original, found.collapses.checked) == (9, 9)
-  assert '9 of the original tickets are cut' in found.sentence
+  assert '9 of the original tickets collapsed' in found.sentence
 
 
 def test_a_rare_collapse_is_a_comparison_of_its_own():

@@ -29,7 +29,7 @@ def test_words_are_read_off_the_interval(interval, words):
 
 def test_what_could_not_fail_says_why():
   assert obstacle(0, 0, (0.6, 3.0), 0.5) == ''
-  assert obstacle(5, 1, (0.6, 3.0), 0.5) == '5 of its runs failed, and 1 of the original tickets is cut'
+  assert obstacle(5, 1, (0.6, 3.0), 0.5) == '5 of its runs failed, and 1 of the original tickets collapsed'
   for gap in ((0.5, 3.0), (-1.0, 9.0), None):
     assert obstacle(0, 0, gap, 0.5) == ('the gap between the dense network and luck is not shown to be above 0.5 '
                                         'points')

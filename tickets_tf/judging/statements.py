@@ -47,7 +47,7 @@ def obstacle(failed: int, cut: int, gap: Interval | None, margin: float) -> str:
 
   Args:
     failed: number of runs of either side that failed or diverged.
-    cut: number of original tickets that no path leads through.
+    cut: number of original tickets that are cut, or do no better than guessing.
     gap: simultaneous interval of the accuracy of the dense network minus that of luck, in percent points; None if it is
       not known.
     margin: in percent points.
@@ -56,7 +56,7 @@ def obstacle(failed: int, cut: int, gap: Interval | None, margin: float) -> str:
   if failed:
     reasons.append(f'{failed} of its runs failed')
   if cut:
-    reasons.append(f'{cut} of the original tickets {"is" if cut == 1 else "are"} cut')
+    reasons.append(f'{cut} of the original tickets collapsed')
   if gap is None or not gap[0] > margin:
     reasons.append(f'the gap between the dense network and luck is not shown to be above {margin:g} points')
   return ', and '.join(reasons)
