@@ -77,6 +77,18 @@ def test_hours_choose_the_most_seeds_that_fit(plan):
     planning.within(plan, 0.5)
 
 
+def test_seeds_that_are_done_take_no_time(plan):
+  leave(runs_of(plan, range(3)), lambda run: 360.0)
+  assert planning.within(plan, 1e-9).seeds == 3
+
+
+def test_a_plan_of_looks_shows_the_looks(plan):
+  found = planning.survey(dataclasses.replace(plan, seeds=None, max_seeds=8))
+  assert [design.seeds for design in found.designs()] == [5, 8]
+  fixed = planning.survey(dataclasses.replace(plan, seeds=7))
+  assert [design.seeds for design in fixed.designs()] == [3, 5, 7, 8, 12, 20]
+
+
 def test_without_runs_the_first_seed_measures_the_time(plan, monkeypatch):
   asked = []
 

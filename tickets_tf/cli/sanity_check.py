@@ -73,11 +73,11 @@ def main() -> bool:
     if values.hours:
       print(designs.chosen(survey.within(values.hours), values.hours))
     return True
-  folder = _folder(values.report or plan.folder(), f'--report={values.report}' if values.report else
-                   f'--output_dir={base.output_dir}')
   if values.hours:
     plan = planning.within(plan, values.hours, progress=base.progress)
     print(f'--hours={values.hours:g}: {plan.seeds} seeds')
+  folder = _folder(values.report or plan.folder(), f'--report={values.report}' if values.report else
+                   f'--output_dir={base.output_dir}')
   verdicts = sanity_check(plan, progress=base.progress)
   _show(verdicts, folder)
   return not verdicts.failures

@@ -52,8 +52,9 @@ class Survey:
   _runs: dict[int, list[Run]] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
   def designs(self) -> list[Design]:
-    """Returns the design that was asked for, among others."""
-    return [self.design(seeds) for seeds in sorted({*_SHOWN, *self.plan.looks()})]
+    """Returns the design of each look, or that of the number of seeds that was asked for, among others."""
+    numbers = self.plan.looks() if self.plan.seeds is None else sorted({*_SHOWN, self.plan.seeds})
+    return [self.design(seeds) for seeds in numbers]
 
   def design(self, seeds: int) -> Design:
     """Returns what some seeds would take and could show."""
@@ -148,7 +149,7 @@ def within(plan: Plan, hours: float, say: Callable[[str], None] = print, progres
     runs = plan.runs(found.questions, [plan.base.seed])
     sweep.run_all([run.settings for run in runs], plan.parallel, 60 * hours, say, progress)
     found = survey(plan)
-  left = hours - (time.monotonic() - start) / 3600
+  left = max(hours - (time.monotonic() - start) / 3600, 0.0)  # What is done already takes no time.
   best = found.within(left)
   if best is None:
     least = found.design(MINIMUM).hours
