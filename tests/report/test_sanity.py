@@ -91,7 +91,7 @@ def test_a_report_is_three_files(full):
 
 def test_the_page_answers_in_order(found):
   heads = [each['id'] for each, _ in found.find('h2') if not each['id'].startswith('rule-')]
-  assert heads == ['luck', 'uses', 'collapses', 'statistics', 'against-luck', 'reproduce']
+  assert heads == ['luck', 'uses', 'means', 'exploring', 'collapses', 'statistics', 'against-luck', 'reproduce']
   heads = [each['id'] for each, _ in Page(page.html(sanity_verdicts.failed())).find('h2')]
   assert heads[:3] == ['luck', 'ladders', 'uses']
 
