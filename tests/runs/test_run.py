@@ -281,3 +281,13 @@ def test_names_know_the_mask_whose_layer_ratios_are_taken(tmp_path):
   with pytest.raises(UsageError, match=r'--allocation=like:.*m.npz: cannot be read'):
     Run(change(allocation=f'like:{path}')).digest  # noqa: B018  # The name is made when it is asked for.
   assert Run(change(allocation=f'like:{path}')).before() == ()
+
+
+def test_names_know_the_code_of_the_rule_whose_layer_ratios_are_taken(tmp_path, monkeypatch):
+  monkeypatch.syspath_prepend(tmp_path)
+  path = tmp_path / 'ratios_of_mine.py'
+  names = []
+  for number in (1, 2, 1):
+    path.write_text(f'def score(model, images, labels, rng):\n  return {number}\n')
+    names.append(Run(change(allocation='like:ratios_of_mine:score')).name)
+  assert names[0] == names[2] != names[1]
