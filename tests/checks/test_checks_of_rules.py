@@ -88,7 +88,7 @@ def scratch():
 def weights_of(run):
   """The weights that a run's training starts from."""
   checkpoints.load_weights(scratch(), run.folder.start)
-  return ticket_stage._values(ticket_stage._variables(scratch()))
+  return ticket_stage._values(scratch())
 
 
 def original_of(tickets, check='rearrange', **changes):

@@ -97,3 +97,16 @@ def test_what_cannot_be_matched_or_known_is_an_error(network, original_of, monke
     checks.change_ticket('rearrange_effective', CHECK, original, 0)
   with pytest.raises(TicketsError, match='the paths of this network cannot be known'):
     checks.change_ticket('rearrange_effective', CHECK, dataclasses.replace(original, live=lambda mask: None), 0)
+
+
+def test_the_search_ends_no_further_away_if_the_number_cannot_be_had(network, original_of):
+  original, looked = original_of(through(network, 16, 0.3, 1)), []
+  counted = dataclasses.replace(original, live=lambda mask: looked.append(mask) or original.live(mask))
+  start = positions.rearranged(original, np.random.default_rng(0))
+  for wanted in (0, start.kept + 50, start.kept - 1, start.kept - 2):
+    after = effective.matched(counted, start, wanted, np.random.default_rng(1))
+    before, found = (positions.effective(original, each) for each in (start, after))
+    assert abs(found - wanted) <= abs(before - wanted) and len(looked) < effective._TRIES
+    gaps = [abs(wanted - positions.effective(original, each)) for each in looked[:30]]
+    assert after == start or abs(found - wanted) <= min(gaps), 'the closest of all that were looked at'
+    looked.clear()

@@ -67,6 +67,6 @@ def half_dataset(examples: Examples, num_classes: int, rng: np.random.Generator)
 RANDOM_LABELS = Check('data', random_labels, 'does the rule use the labels?', 'its labels are random', 'the labels')
 RANDOM_PIXELS = Check('data', random_pixels, 'does the rule use the images?', 'its labels and pixels are random',
                       'the data')
-HALF_DATASET = Check('data', half_dataset, 'does the rule need all the data?',
+HALF_DATASET = Check('data', half_dataset, 'does the rule need all the data (steps are halved with them)?',
                      'it sees half of the training set, in half as many steps',
                      'the other half of the data and its steps')

@@ -125,9 +125,9 @@ def _parts_proof(original: Original, weights: Weights) -> dict[str, Any]:
 
 SHUFFLE_WEIGHTS = Check('ticket', shuffle_weights, 'do the weights\' positions matter?',
                         'its kept weights change places within each layer', 'where in a layer each weight is')
-REINITIALISE = Check('ticket', reinitialise, 'do the weights matter?',
+REINITIALISE = Check('ticket', reinitialise, 'do the weights matter (batch norm and biases stay)?',
                      'its kernels are drawn afresh (batch norm and biases stay)', 'the weights that it starts from')
-REINITIALISE_ALL = Check('ticket', reinitialise_all, 'does anything that was trained matter, beyond the mask?',
+REINITIALISE_ALL = Check('ticket', reinitialise_all, 'do the weights matter, batch norm and biases too?',
                          'everything but its mask is drawn afresh (batch norm and biases too)',
                          'any value that it starts from', always=False)
 SIGNS = Check('ticket', signs, 'do the magnitudes of the weights matter?',

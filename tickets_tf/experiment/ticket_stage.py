@@ -172,8 +172,8 @@ def _checked_ticket(run: Run, dataset: Dataset, model: keras.Model, fresh: Calla
   check = run.settings.check
   mask, weights, proof = checks.change_ticket(check, registry.CHECKS.get(check), original, run.settings.seed)
   mask.check(prunable_kernels(model))
-  for name, variable in _variables(model).items():
-    variable.assign({**original.weights, **original.others, **weights}[name])
+  values = {**original.weights, **original.others, **weights}
+  model.set_weights([values[name] for name in _names(model)])
   return mask, proof
 
 
@@ -202,15 +202,15 @@ def original_of(run: Run, dataset: Dataset, model: keras.Model, fresh: Callable[
     assert run.searched is not None, 'it is asked for only if there is one'
     model.set_weights(initial)
     found, _ = _original_ticket(run.searched, dataset, model, say)
-    return found, _values(_variables(model))
+    return found, _values(model)
 
   def fresh_values(of_kernels: bool) -> checks.Weights:
-    drawn = _values(_variables(fresh()))
+    drawn = _values(fresh())
     return {name: value for name, value in drawn.items() if (name in names) == of_kernels}
 
   mask = read(run.original, model)
   assert mask is not None, 'the original is among the runs before'
-  start = _values(_variables(model))
+  start = _values(model)
   return checks.Original(
       mask=mask,
       weights={name: start[name] for name in names},
@@ -244,13 +244,12 @@ def _identity(run: Run, mask: Mask) -> str:
                      if field.name in identity}, sort_keys=True)
 
 
-def _variables(model: keras.Model) -> dict[str, Any]:
-  """Returns all variables of a network by name, kernels by their own."""
-  names = {kernel.variable.ref(): kernel.name for kernel in prunable_kernels(model)}
+def _names(model: keras.Model) -> list[str]:
+  """Returns a name for each of `model.weights`; kernels have their own."""
+  kernels = {kernel.variable.ref(): kernel.name for kernel in prunable_kernels(model)}
   # Numbered, because two layers may have variables of one name.
-  return {names.get(variable.ref(), f'{number:03d} {variable.name}'): variable
-          for number, variable in enumerate(model.weights)}
+  return [kernels.get(variable.ref(), f'{number:03d} {variable.name}') for number, variable in enumerate(model.weights)]
 
 
-def _values(variables: dict[str, Any]) -> dict[str, np.ndarray]:
-  return {name: np.array(variable) for name, variable in variables.items()}
+def _values(model: keras.Model) -> dict[str, np.ndarray]:
+  return dict(zip(_names(model), model.get_weights(), strict=True))
