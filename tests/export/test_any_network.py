@@ -3,6 +3,7 @@
 import pytest
 
 import tickets_tf
+from tickets_tf.errors import TicketsError
 from tickets_tf.export import bundle
 from tickets_tf.runs.run import Run
 
@@ -57,13 +58,34 @@ def subclassed(input_shape, num_classes):
   return Subclassed(num_classes)
 
 
+class Part(keras.Model):
+  def __init__(self, filters):
+    super().__init__()
+    self.convolution, self.norm = L.Conv2D(filters, 3), L.BatchNormalization()
+
+  def call(self, x, training=False):
+    return self.norm(self.convolution(x), training=training)
+
+
+def models_inside(input_shape, num_classes):
+  inputs = keras.Input(input_shape)
+  return keras.Model(inputs, L.Dense(num_classes)(L.GlobalAveragePooling2D()(Part(4)(Part(4)(inputs)))))
+
+
+def embedding(input_shape, num_classes):
+  inputs = keras.Input(input_shape)
+  x = tf.cast(L.Flatten()(inputs) > 0, tf.int32)
+  return keras.Model(inputs, L.Dense(num_classes)(L.SimpleRNN(4)(L.Embedding(2, 3)(x))))
+
+
 def composite(input_shape, num_classes):
   inputs = keras.Input(input_shape)
   return keras.Model(inputs, L.Dense(num_classes)(L.GlobalAveragePooling2D()(Block()(L.Conv2D(4, 1)(inputs)))))
 '''
 
 
-@pytest.mark.parametrize('name', ['attention', 'convolution_1d', 'recurrent', 'composite', 'subclassed'])
+@pytest.mark.parametrize('name', ['attention', 'convolution_1d', 'recurrent', 'composite', 'subclassed',
+                                  'models_inside'])
 def test_a_network_of_any_kind_is_exported_and_compacted(name, tmp_path, monkeypatch):
   (tmp_path / 'any_networks.py').write_text(NETWORKS)
   monkeypatch.syspath_prepend(tmp_path)
@@ -74,3 +96,16 @@ def test_a_network_of_any_kind_is_exported_and_compacted(name, tmp_path, monkeyp
   report = bundle.export_run(Run(settings).folder.path, options=options, say=lambda line: None)
   assert [each.file for each in report.tflite] == ['dense_float32.tflite', 'sparse_float32.tflite']
   assert all(each.accuracy == pytest.approx(report.saved_model.accuracy, abs=0.003) for each in report.tflite)
+
+
+def test_what_tflite_cannot_hold_is_refused_in_one_line_and_the_savedmodel_is_left(tmp_path, monkeypatch):
+  (tmp_path / 'any_networks.py').write_text(NETWORKS)
+  monkeypatch.syspath_prepend(tmp_path)
+  settings = tickets_tf.Settings(model='any_networks:embedding', train_examples=160, batch_size=32, epochs=1, ratio=0.5,
+                                 pruner='snip', progress=False, tensorboard=False, output_dir=str(tmp_path / 'runs'))
+  tickets_tf.train(settings, say=lambda line: None)
+  folder = Run(settings).folder.path
+  with pytest.raises(TicketsError, match=r"^dense_float32: cannot be converted to TFLite: '.*; --tflite=none writes"):
+    bundle.export_run(folder, say=lambda line: None)
+  assert not (folder / 'export').exists()
+  assert bundle.export_run(folder, options=bundle.Options(tflite='none'), say=lambda line: None).tflite == ()

@@ -150,3 +150,11 @@ def test_what_cannot_be_used_leaves_no_folder(tmp_path, monkeypatch):
   with pytest.raises(UsageError, match=r'--model=unusable_net:net: it gives an output of shape \(1000,\)'):
     tickets_tf.train(settings, say=lambda line: None)
   assert not (tmp_path / 'runs').exists()
+
+
+def test_a_function_of_other_arguments_is_refused(tmp_path, monkeypatch):
+  (tmp_path / 'other_arguments.py').write_text('def net(shape, classes): pass')
+  monkeypatch.syspath_prepend(tmp_path)
+  with pytest.raises(UsageError, match=r"^model 'other_arguments:net': expected a function "
+                                       r'f\(input_shape, num_classes\), found f\(shape, classes\)'):
+    tickets_tf.build_model('other_arguments:net', SHAPE, CLASSES)

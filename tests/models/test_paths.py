@@ -57,6 +57,19 @@ def test_a_bias_is_no_input():
   assert effective_mask(model, mask) == mask_of(model, dense1=[(0, 0)], dense2=[(0, 0)])
 
 
+def test_a_dictionary_of_inputs_goes_to_the_inputs_of_its_names():
+  last, first = keras.Input((1,), name='last'), keras.Input((1,), name='first')
+  # Its inputs are in another order than the names that a dictionary is sorted by.
+  inner = keras.Model([last, first], L.Dense(1, name='of_last')(last) + L.Dense(1, name='of_first')(first))
+  x = keras.Input((1,))
+  cut, whole = L.Dense(1, name='cut')(x), L.Dense(1, name='whole')(x)
+  model = keras.Model(x, inner({'last': cut, 'first': whole}))
+  names = [kernel.name for kernel in tickets_tf.prunable_kernels(model)]
+  mask = mask_of(model, cut=[])
+  assert [name for name in names if effective_mask(model, mask)[name].any()] == [
+      name for name in names if 'cut' not in name and 'of_last' not in name]
+
+
 def test_a_cut_chain_keeps_nothing():
   model = chain(3, 4, 4, 2)
   found = collapse(model, mask_of(model, dense2=[]))

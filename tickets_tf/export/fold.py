@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import tf_keras as keras
 
+from tickets_tf.export.copying import copied
+
 # Their kernels have the output channels last. The type has to be exactly one of these, because Keras derives transposed
 # and separable convolutions from them, whose kernels have not.
 _FOLDABLE = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
@@ -36,11 +38,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
   def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
     if layer in folded:
       return keras.layers.Activation('linear', name=layer.name)
-    bias = {'use_bias': True} if layer in norms else {}
-    try:
-      return type(layer).from_config({**layer.get_config(), **bias})
-    except (NotImplementedError, TypeError):
-      return layer
+    return copied(layer, use_bias=True) if layer in norms else copied(layer)
 
   copy = keras.models.clone_model(model, clone_function=clone)
   for layer in model.layers:

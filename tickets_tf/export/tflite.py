@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from tensorflow.lite.python.convert_phase import ConverterError
 
 from tickets_tf import notes
 from tickets_tf import registry
@@ -115,8 +116,11 @@ def convert(classifier: SavedModelClassifier, variant: Variant,
   try:
     with notes.dropped():
       content = converter.convert()
-  except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
-    raise TicketsError(f'{variant.name}: cannot be converted to TFLite: {str(error).splitlines()[0]}') from error
+  except (OSError, RuntimeError, ValueError, tf.errors.OpError, ConverterError) as error:
+    # The converter's message begins with a line of the code that called it.
+    reason = str(error).splitlines()[0].rpartition('error: ')[2]
+    raise TicketsError(f'{variant.name}: cannot be converted to TFLite: {reason}; --tflite=none writes the SavedModel '
+                       'alone') from error
   return enclose(_finished(content), classifier.description)
 
 

@@ -38,9 +38,15 @@ def build_model(name: str, input_shape: tuple[int, ...], num_classes: int, depth
   build: Callable[..., keras.Model] = registry.MODELS.get(family)
   choices = {'depth': depth or named_depth, 'width': width}
   options = {key: value for key, value in choices.items() if value}
-  unknown = set(options) - set(inspect.signature(build).parameters)
+  parameters = inspect.signature(build).parameters
+  unknown = set(options) - set(parameters)
   if unknown:
     raise UsageError(f'model {name!r} takes no {" or ".join(sorted(unknown))}')
+  try:
+    inspect.signature(build).bind(input_shape=input_shape, num_classes=num_classes, **options)
+  except TypeError as error:
+    raise UsageError(f'model {name!r}: expected a function f(input_shape, num_classes), found '
+                     f'f({", ".join(parameters)}): {error}') from None
   model = build(input_shape=tuple(input_shape), num_classes=num_classes, **options)
   if registry.MODELS.own_code(name):
     return own.classifier(model, name, tuple(input_shape), num_classes)

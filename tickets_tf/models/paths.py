@@ -188,7 +188,6 @@ class _Flow:
 
   def through(self, model: keras.Model, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Returns what arrives at the outputs of `model`, float32 tensors of zeros and ones, batch size 1."""
-    # A nested model may be called with a dictionary that has more inputs than it takes.
     values = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=False)}
     for node in _nodes(model):
       if not node.is_input:
@@ -201,7 +200,7 @@ class _Flow:
     # What arrives after a node's layer, a tensor or a structure of tensors; `values` has what arrives before it.
     layer, inputs = node.layer, [values[id(tensor)] for tensor in node.keras_inputs]
     if isinstance(layer, keras.Model) and _is_known(layer):
-      return self.through(layer, inputs)
+      return self.through(layer, _in_order(node, inputs))
     if type(layer) in _WITH_KERNELS:
       # Counts of paths are whole numbers; convolutions that use a transform add rounding errors to them.
       x = _clip(inputs[0], backward=0.5)
@@ -264,6 +263,15 @@ class _Flow:
         any_path *= self.weights.setdefault(kernel.name, tf.Variable(1.0))
     any_path = _clip(any_path)
     return [tf.broadcast_to(any_path, [1, *each.shape[1:]]) for each in tf.nest.flatten(node.outputs)]
+
+
+def _in_order(node: Any, inputs: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+  # The inputs of a call of a model in the order of its own. In a dictionary it finds them by name, and more than it
+  # takes.
+  arrived = {id(tensor): value for tensor, value in zip(node.keras_inputs, inputs, strict=True)}
+  given = node.call_args[0] if node.call_args else node.call_kwargs.get('inputs')
+  ordered = node.layer._flatten_to_reference_inputs(given)  # pylint: disable=protected-access
+  return [arrived[id(tensor)] for tensor in ordered] if all(id(each) in arrived for each in ordered) else inputs
 
 
 def _interpolates(layer: keras.layers.Layer) -> bool:

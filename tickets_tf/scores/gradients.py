@@ -115,7 +115,8 @@ def _recorded(model: keras.Model, variables: Sequence[tf.Variable], images: np.n
   with tf.GradientTape(watch_accessed_variables=False) as tape:
     tape.watch(variables)
     gradients = _gradient(model, variables, images, labels, temperature)
-  return gradients, lambda vectors: tape.gradient(gradients, variables, vectors, tf.UnconnectedGradients.ZERO)
+  return gradients, lambda vectors: _dense(
+      tape.gradient(gradients, variables, vectors, tf.UnconnectedGradients.ZERO))
 
 
 def _gradient(model: keras.Model, variables: Sequence[tf.Variable], images: np.ndarray, labels: np.ndarray,
@@ -127,8 +128,12 @@ def _gradient(model: keras.Model, variables: Sequence[tf.Variable], images: np.n
       raise UsageError(f'labels: found {labels.max()}; model {model.name!r} has {logits.shape[-1]} outputs')
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(logits, tf.float32) / temperature)
     loss = tf.reduce_mean(losses)
-  gradients: list[tf.Tensor] = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-  return gradients
+  return _dense(tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO))
+
+
+def _dense(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> list[tf.Tensor]:
+  # The gradient of an embedding is a few of its rows.
+  return [tf.convert_to_tensor(each) for each in gradients]
 
 
 def add_up(parts: Iterable[list[tf.Tensor]]) -> list[tf.Tensor]:

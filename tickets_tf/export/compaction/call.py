@@ -13,6 +13,8 @@ import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
+from tickets_tf.export.copying import copied
+
 Bits = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
@@ -122,10 +124,7 @@ class Call:
 
   def _copy(self, copies: dict[keras.layers.Layer, keras.layers.Layer]) -> keras.layers.Layer:
     if self.layer not in copies:
-      if isinstance(self.layer, keras.Model):
-        copies[self.layer] = keras.models.clone_model(self.layer)
-      else:
-        copies[self.layer] = type(self.layer).from_config(self.layer.get_config())
+      copies[self.layer] = copied(self.layer)
     return copies[self.layer]
 
   def _call(self, layer: keras.layers.Layer, tensors: Mapping[int, Any]) -> Any:
