@@ -1,3 +1,7 @@
+import inspect
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -180,6 +184,25 @@ def test_weights_files_fit_another_build_in_the_same_process(tmp_path):
   checkpoints.load_weights(second, tmp_path / 'a.weights.h5')
   for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
     np.testing.assert_array_equal(one, other)
+
+
+def unnamed():
+  return keras.Sequential([keras.layers.Conv2D(4, 3, input_shape=(8, 8, 1)), keras.layers.Conv2D(4, 3),
+                           keras.layers.Flatten(), keras.layers.Dense(2)])
+
+
+def test_a_mask_fits_the_unnamed_network_of_another_process(tmp_path):
+  for _ in range(3):
+    model = unnamed()
+  assert not model.layers[0].name.endswith('conv2d'), 'Keras counts on'
+  mask = Mask((kernel.name, np.arange(kernel.size).reshape(kernel.shape) % 3 == 0)
+              for kernel in tickets_tf.prunable_kernels(model))
+  mask.save(tmp_path / 'mask.npz')
+  code = ('import tf_keras as keras, tickets_tf\nfrom tickets_tf import sparse\n' + inspect.getsource(unnamed)
+          + f'model = sparse.wrap(unnamed(), tickets_tf.load_mask({str(tmp_path / "mask.npz")!r}))\n'
+          'print(sparse.mask_of(model).digest())\n')
+  done = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True, check=True)
+  assert done.stdout.split() == [mask.digest()]
 
 
 def axes_of(layer, *shape):
