@@ -101,6 +101,19 @@ def test_the_saved_model_has_no_batch_norm_and_the_weights_of_the_run(exported, 
   np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
+def test_removed_weights_of_a_saved_model_are_counted(exported, tmp_path):
+  folder = tmp_path / 'saved_model'
+  shutil.copytree(exported[0] / 'saved_model', folder)
+  path = folder / 'assets.extra' / 'ticket.json'
+  description = json.loads(path.read_text())
+  layer = description['layers'][-1]
+  layer['kept'] -= 1
+  path.write_text(json.dumps(description))
+  with pytest.raises(TicketsError, match=r'^--saved_model=.*: 1 weights of kernels of shape .* are not zero'):
+    bundle.export_saved_model(folder, tmp_path / 'out', say=quiet)
+  assert not (tmp_path / 'out').exists()
+
+
 def test_a_saved_model_is_exported_as_a_run_is(exported, finished, tmp_path):
   options = bundle.Options(variants=('sparse_float32',), rounds=5, tflite='all')
   again = bundle.export_saved_model(exported[0] / 'saved_model', tmp_path / 'again', options, quiet)

@@ -138,8 +138,21 @@ def export_saved_model(folder: str | os.PathLike[str], output: str | os.PathLike
   if 'float_images' not in classifier.signatures:
     raise UsageError(f'--saved_model={folder}: an earlier version wrote it, without what a TFLite file needs; '
                      'use --run')
+  _check_removed(folder, classifier.description.get('layers', ()))
   dataset = _dataset(from_dict(classifier.description['settings']), options)
   return _bundle(lambda path: shutil.copytree(folder, path), dataset, output, options, say)
+
+
+def _check_removed(folder: pathlib.Path, layers: Sequence[Mapping[str, Any]]) -> None:
+  # Counts the weights of a SavedModel, whose arrays have no names of layers, by the shapes of its kernels.
+  reader = tf.train.load_checkpoint(str(folder / 'variables' / 'variables'))
+  shapes = reader.get_variable_to_shape_map()
+  for shape in {tuple(layer['shape']) for layer in layers}:
+    kept = [layer['kept'] for layer in layers if tuple(layer['shape']) == shape]
+    found = [int(np.count_nonzero(reader.get_tensor(key))) for key, each in shapes.items() if tuple(each) == shape]
+    if len(found) == len(kept) and sum(found) > sum(kept):
+      raise TicketsError(f'--saved_model={folder}: {sum(found) - sum(kept)} weights of kernels of shape {list(shape)} '
+                         'that the mask removes are not zero')
 
 
 def _free(output: str | os.PathLike[str]) -> pathlib.Path:
