@@ -64,9 +64,9 @@ def half_dataset(examples: Examples, num_classes: int, rng: np.random.Generator)
                 'steps_left': round(len(half) / len(examples), 4)}
 
 
-RANDOM_LABELS = Check('data', random_labels, 'does the rule use the labels?', 'its labels are random', 'the labels')
-RANDOM_PIXELS = Check('data', random_pixels, 'does the rule use the images?', 'its labels and pixels are random',
-                      'the data')
-HALF_DATASET = Check('data', half_dataset, 'does the rule need all the data (steps are halved with them)?',
+RANDOM_LABELS = Check('data', random_labels, 'what are the labels worth to it?', 'its labels are random', 'the labels')
+RANDOM_PIXELS = Check('data', random_pixels, 'what are the images worth to it?', 'its labels and pixels are random',
+                      'the images with their labels')
+HALF_DATASET = Check('data', half_dataset, 'what is the other half worth to it, with its steps?',
                      'it sees half of the training set, in half as many steps',
-                     'the other half of the data and its steps')
+                     'the other half of the data, with its steps,')

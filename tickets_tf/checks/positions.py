@@ -191,21 +191,21 @@ def _filter_counts(kernel: Kernel, mask: Mask) -> npt.NDArray[np.int64]:
   return counts
 
 
-REARRANGE = Check('ticket', rearrange, 'does the architecture it finds matter, beyond the layer ratios?',
+REARRANGE = Check('ticket', rearrange, 'what are its positions worth, beyond its layer ratios?',
                   'its mask is rearranged within each layer', 'which weights of a layer it keeps')
 REARRANGE_FILTERS = Check('ticket', rearrange_filters,
-                          'does the architecture it finds matter, beyond the number of weights of each filter?',
+                          'what are its positions worth, beyond its counts per filter?',
                           'its mask is rearranged within each filter', 'which weights of a filter it keeps',
                           always=False)
 REARRANGE_GLOBALLY = Check('ticket', rearrange_globally,
-                           'does the architecture it finds matter, layer ratios included?',
+                           'what are its positions and layer ratios worth together?',
                            'its mask is rearranged over the whole network', 'which weights of the network it keeps',
                            always=False)
-INVERT = Check('ticket', invert, 'does the score matter?', 'the lowest scores are kept instead of the highest',
-               'the order of its scores within a layer', of_scores=True)
+INVERT = Check('ticket', invert, 'what is the order of its scores worth?',
+               'the lowest scores are kept instead of the highest', 'the order of its scores within a layer', of_scores=True)
 PATTERN_1X4 = Check('ticket', functools.partial(confine, pattern=patterns.BLOCKS_OF_FOUR),
-                    'may the kept weights sit in blocks of 4 inputs?', 'its weights are kept in blocks of 4 inputs',
+                    'what do blocks of 4 inputs cost it?', 'its weights are kept in blocks of 4 inputs',
                     'the freedom to keep single weights', always=False, pattern='1x4')
 PATTERN_2_4 = Check('ticket', functools.partial(confine, pattern=patterns.TWO_OF_FOUR),
-                    'may at most 2 of every 4 inputs be kept?', 'at most 2 of every 4 inputs are kept',
+                    'what does at most 2 of every 4 inputs cost it?', 'at most 2 of every 4 inputs are kept',
                     'the freedom to keep more than 2 of 4 inputs', always=False, pattern='2:4')

@@ -123,16 +123,16 @@ def _parts_proof(original: Original, weights: Weights) -> dict[str, Any]:
           'same_magnitudes': _share(np.abs(before) == np.abs(after))}
 
 
-SHUFFLE_WEIGHTS = Check('ticket', shuffle_weights, 'do the weights\' positions matter?',
+SHUFFLE_WEIGHTS = Check('ticket', shuffle_weights, 'what is each weight\'s place worth?',
                         'its kept weights change places within each layer', 'where in a layer each weight is')
-REINITIALISE = Check('ticket', reinitialise, 'do the weights matter (batch norm and biases stay)?',
+REINITIALISE = Check('ticket', reinitialise, 'what are the weights worth (batch norm and biases stay)?',
                      'its kernels are drawn afresh (batch norm and biases stay)', 'the weights that it starts from')
-REINITIALISE_ALL = Check('ticket', reinitialise_all, 'do the weights matter, batch norm and biases too?',
+REINITIALISE_ALL = Check('ticket', reinitialise_all, 'what is all that was trained worth, beyond the mask?',
                          'everything but its mask is drawn afresh (batch norm and biases too)',
                          'any value that it starts from', always=False)
-SIGNS = Check('ticket', signs, 'do the magnitudes of the weights matter?',
+SIGNS = Check('ticket', signs, 'what are the magnitudes of its weights worth?',
               'the magnitudes of its weights are drawn afresh, and their signs stay', 'the magnitudes of its weights',
               always=False)
-MAGNITUDES = Check('ticket', magnitudes, 'do the signs of the weights matter?',
+MAGNITUDES = Check('ticket', magnitudes, 'what are the signs of its weights worth?',
                    'the signs of its weights are drawn afresh, and their magnitudes stay', 'the signs of its weights',
                    always=False)

@@ -196,9 +196,10 @@ def _against_luck(rule: str, allocation: str, original: Sample, luck: _OldJudgem
 
 def _of_old(each: _OldJudgement, old: _Old, guessing: float | None) -> Evidence:
   original, checked = _accuracies(each.original), _accuracies(each.checked)
+  question, subject = _words(each)
   return Evidence(
-      rule=each.rule, allocation=each.allocation, ratio=each.ratio, check=each.check, question=each.question,
-      subject=_subject(each.check), seeds=each.seeds, original=original, checked=checked,
+      rule=each.rule, allocation=each.allocation, ratio=each.ratio, check=each.check, question=question,
+      subject=subject, seeds=each.seeds, original=original, checked=checked,
       failed=((False, False),) * len(each.seeds),
       cut=_cut(each, original, checked, guessing), identical=original == checked, proofs=each.proofs,
       control=_CONTROLS[each.control] if each.control else None,
@@ -215,8 +216,10 @@ def _cut(each: _OldJudgement, original: Sequence[float], checked: Sequence[float
                for one, first, other in zip(each.collapsed, original, checked, strict=True))
 
 
-def _subject(check: str) -> str:
+def _words(each: _OldJudgement) -> tuple[str, str]:
+  """Returns (question, subject) of a check; one of the user's own, whose code is not here, has its old question."""
   try:
-    return str(registry.CHECKS.get(check).subject)
-  except UsageError:  # A check of the user's own, whose code is not here.
-    return f'what {check} takes away'
+    check = registry.CHECKS.get(each.check)
+  except UsageError:
+    return each.question, f'what {each.check} takes away'
+  return str(check.question), str(check.subject)
