@@ -124,6 +124,26 @@ def test_masks_of_any_dtype(kernels, mask, tmp_path, dtype):
     assert load_mask(tmp_path / 'a.safetensors', kernels) == mask
 
 
+@pytest.mark.parametrize('name', ['{}_mask', '{}/mask:0', 'masks.{}', '{}.weight_mask'])
+def test_soft_masks_are_refused(kernels, mask, tmp_path, name):
+  """Their values would all be kept, as if nothing were removed."""
+  arrays = {name.format(each): array.astype(np.float32) for each, array in mask.items()}
+  first = next(iter(arrays))
+  arrays[first] = arrays[first] * 0.98 + 0.01
+  np.savez(tmp_path / 'a.npz', **arrays)
+  size = arrays[first].size
+  expected = rf'^mask file .*a\.npz.*{re.escape(first)} is a soft mask: {size} of its {size} values are between 0 and '
+  with pytest.raises(UsageError, match=expected) as found:
+    load_mask(tmp_path / 'a.npz', kernels, 'keras')
+  assert '\n' not in str(found.value)
+
+
+def test_weights_under_names_that_say_mask_are_weights(tmp_path):
+  kernels = [Kernel('mask_head', (2, 3), 'dense')]
+  np.savez(tmp_path / 'a.npz', **{'mask_head': np.array([[0, 0.5, -0.5], [0.2, 0, 0.1]])})
+  assert load_mask(tmp_path / 'a.npz', kernels, 'keras')['mask_head'].sum() == 4
+
+
 def test_negative_zeros_are_removed_too(tmp_path):
   kernels = [Kernel('a', (2, 3), 'dense')]
   np.savez(tmp_path / 'a.npz', a=np.array([[-0.0, 0.0, 1e-45], [-1, 2, 3]], np.float32))

@@ -52,6 +52,11 @@ def parse(text: str) -> Name:
       automatic=not numbered and bool(pieces) and bool(_AUTOMATIC.fullmatch(pieces[-1])))
 
 
+def says_mask(text: str) -> bool:
+  """Returns whether a word of a name is `mask` or `masks`: `conv1.weight_mask`, `mask/conv1`, `soft_masks.3`."""
+  return any(re.fullmatch('masks?[0-9]*', word) for word in re.split('[./_:]+', text.lower()))
+
+
 def before(one: Name, other: Name) -> bool | None:
   """Returns whether the layer called `one` comes before the layer called `other`, or None if the names do not tell.
 

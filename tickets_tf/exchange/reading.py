@@ -6,6 +6,7 @@ import numpy as np
 
 from tickets_tf.exchange import layouts
 from tickets_tf.exchange import matching
+from tickets_tf.exchange import names
 from tickets_tf.exchange.containers import Container, Mismatch
 
 # Initialisers sometimes draw an exact zero, so a network that keeps more than this was probably never pruned.
@@ -25,7 +26,8 @@ def read_masks(container: Container, kernels: Sequence[layouts.KernelLike],
     One boolean array per kernel, of its shape, true for weights that are not zero in the file; and a report, in lines.
 
   Raises:
-    Mismatch: if it is not certain which array belongs to which kernel, or an array is not finite.
+    Mismatch: if it is not certain which array belongs to which kernel, an array is not finite, or an array that is
+      named as a mask has values between 0 and 1.
   """
   found = matching.match(container, kernels, layout)
   arrays: list[np.ndarray] = []
@@ -35,10 +37,21 @@ def read_masks(container: Container, kernels: Sequence[layouts.KernelLike],
     # Integers and booleans are finite.
     if values.dtype.kind not in 'biu' and not np.isfinite(values).all():
       raise Mismatch(f'{match.array.name} holds NaN or infinite values')
+    _check_hard(match.array.name, values)
     kept: np.ndarray = values != 0
     binary.append(bool((values[kept] == 1).all()))
     arrays.append(layouts.to_keras(kept, match.kernel, found.layout))
   return arrays, _report(found, arrays, binary)
+
+
+def _check_hard(name: str, values: np.ndarray) -> None:
+  if values.dtype.kind in 'biu' or not names.says_mask(name):
+    return
+  between = int(np.count_nonzero((values > 0) & (values < 1)))
+  # A layer may be called mask, too: the weights of one are on both sides of 0.
+  if between and (values >= 0).all() and (values <= 1).all():
+    raise Mismatch(f'{name} is a soft mask: {between:,} of its {values.size:,} values are between 0 and 1; round it to '
+                   'the zeros and ones that you mean first')
 
 
 def _report(found: matching.Matching, arrays: list[np.ndarray], binary: list[bool]) -> list[str]:
