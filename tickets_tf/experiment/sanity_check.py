@@ -34,6 +34,7 @@ def sanity_check(plan: Plan, say: Callable[[str], None] = print, progress: bool 
     UsageError: for settings that cannot be used.
   """
   end = time.monotonic() + 60 * plan.minutes
+  plan.questions()  # What cannot be asked is told before anything is run.
   plan = _with_mask_ratio(plan, say, progress)
   families, ledger = Families.of(plan), Ledger(plan)
   made: dict[Run, Record] = {}
