@@ -11,6 +11,7 @@ from tickets_tf import models
 from tickets_tf import seeds
 from tickets_tf.data import Dataset
 from tickets_tf.errors import UsageError
+from tickets_tf.models import keras3
 from tickets_tf.runs.run import Run
 
 
@@ -29,6 +30,7 @@ def network(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy, purpos
   """
   # Layers without names are counted from the start, so that every build gives the same names.
   keras.backend.reset_uids()
+  keras3.reset_names()
   settings = run.settings
   keras.utils.set_random_seed(seeds.integer(run.init_seed if purpose == INITIALISATION else settings.seed, purpose))
   with strategy.scope(), _precision(settings.mixed_precision):

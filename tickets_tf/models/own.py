@@ -9,6 +9,7 @@ import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.models import elementwise
+from tickets_tf.models import keras3
 
 _SQUASHING = ('softmax', 'sigmoid')
 _SUM_TOLERANCE = 1e-3
@@ -29,8 +30,7 @@ def check_kind(model: object, name: str) -> None:
     return
   roots = {each.__module__.partition('.')[0] for each in type(model).__mro__}
   if 'keras' in roots:
-    raise UsageError(f'{name}: a model of Keras 3, which tfmot cannot prune; expected one of tf_keras: build it with '
-                     '`import tf_keras as keras`')
+    raise keras3.refusal(name)
   if 'torch' in roots:
     raise UsageError(f'{name}: a PyTorch module; expected a tf_keras model (masks and weights of PyTorch networks can '
                      'be read with --mask=FILE.safetensors)')
@@ -43,8 +43,9 @@ def check_kind(model: object, name: str) -> None:
 def classifier(model: keras.Model, name: str, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
   """Returns a network of a user's own as a classifier that gives logits.
 
-  A network that is not built is built. One that ends in softmax or sigmoid is given back without: training, scores and
-  exports work on logits, and exports add the softmax that makes probabilities of them. A warning says so.
+  A network of Keras 3 is rebuilt, see `tickets_tf.models.keras3`. A network that is not built is built. One that ends
+  in softmax or sigmoid is given back without: training, scores and exports work on logits, and exports add the softmax
+  that makes probabilities of them. A warning says so.
 
   Args:
     model: what the user's function returned.
@@ -53,10 +54,12 @@ def classifier(model: keras.Model, name: str, input_shape: tuple[int, ...], num_
     num_classes: number of classes.
 
   Raises:
-    UsageError: if it is no `tf_keras` model, does not take these images, or does not give one output of `num_classes`
-      numbers.
+    UsageError: if it is no `tf_keras` model and cannot be made one, does not take these images, or does not give one
+      output of `num_classes` numbers.
   """
   name = f'--model={name}'
+  if keras3.is_keras3(model):
+    model = keras3.from_keras3(model, input_shape, name)
   check_kind(model, name)
   if not isinstance(model, keras.Model):
     raise UsageError(f'{name}: expected a tf_keras model, found the layer {model.name!r}')
