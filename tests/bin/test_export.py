@@ -55,8 +55,9 @@ def test_export_prints_the_table(exported):
   folder, done = exported
   lines = done.stdout.splitlines()
   assert lines[0] == 'dense_float32: converting it, and running it on 360 test images'
-  assert [line.split()[0] for line in lines[-5:-2]] == ['dense_float32.tflite', 'sparse_float32.tflite',
+  assert [line.split()[0] for line in lines[-6:-3]] == ['dense_float32.tflite', 'sparse_float32.tflite',
                                                         'sparse_int8.tflite']
+  assert lines[-3].startswith('points lost: against the SavedModel on the same 360 test images, ')
   assert lines[-2].startswith('computed sparse: ')
   best = json.loads((folder / 'export.json').read_text())['best']
   assert lines[-1].endswith(f'smallest TFLite file within 0.5 points of it: {best}')

@@ -1,10 +1,12 @@
 """Networks that are no chain of convolutions: attention, one-dimensional convolutions, recurrent, composite layers."""
 
+import re
+
 import pytest
 
 import tickets_tf
-from tickets_tf.errors import TicketsError
 from tickets_tf.export import bundle
+from tickets_tf.export import card
 from tickets_tf.runs.run import Run
 
 NETWORKS = '''
@@ -98,14 +100,19 @@ def test_a_network_of_any_kind_is_exported_and_compacted(name, tmp_path, monkeyp
   assert all(each.accuracy == pytest.approx(report.saved_model.accuracy, abs=0.003) for each in report.tflite)
 
 
-def test_what_tflite_cannot_hold_is_refused_in_one_line_and_the_savedmodel_is_left(tmp_path, monkeypatch):
+def test_what_tflite_cannot_hold_is_told_in_lines_and_the_savedmodel_is_left(tmp_path, monkeypatch):
   (tmp_path / 'any_networks.py').write_text(NETWORKS)
   monkeypatch.syspath_prepend(tmp_path)
   settings = tickets_tf.Settings(model='any_networks:embedding', train_examples=160, batch_size=32, epochs=1, ratio=0.5,
                                  pruner='snip', progress=False, tensorboard=False, output_dir=str(tmp_path / 'runs'))
   tickets_tf.train(settings, say=lambda line: None)
   folder = Run(settings).folder.path
-  with pytest.raises(TicketsError, match=r"^dense_float32: cannot be converted to TFLite: '.*; --tflite=none writes"):
-    bundle.export_run(folder, say=lambda line: None)
-  assert not (folder / 'export').exists()
+  options = bundle.Options(variants=('sparse_float32',))
+  report = bundle.export_run(folder, options=options, say=lambda line: None)
+  assert report.tflite == () and report.best is None
+  assert [each.file for each in report.failed] == ['dense_float32.tflite', 'sparse_float32.tflite']
+  assert all(re.match("cannot be converted to TFLite: '[^\n]*$", each.reason) for each in report.failed)
+  assert {path.name for path in (folder / 'export').iterdir()} == {'saved_model', 'labels.txt', 'README.md',
+                                                                    'export.json'}
+  assert card.table(report).splitlines()[0].startswith('dense_float32.tflite: cannot be converted to TFLite')
   assert bundle.export_run(folder, options=bundle.Options(tflite='none'), say=lambda line: None).tflite == ()

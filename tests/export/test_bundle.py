@@ -17,8 +17,9 @@ from tickets_tf.errors import UsageError
 from tickets_tf.experiment import train
 from tickets_tf.export import bundle
 from tickets_tf.export import card
+from tickets_tf.export import predict
 from tickets_tf.export import size
-from tickets_tf.export.export_report import ExportedFile, SparseLayers
+from tickets_tf.export.export_report import ExportedFile, FailedFile, Latency, SparseLayers
 from tickets_tf.export.saved_model import SavedModelClassifier
 from tickets_tf.export.tflite_classifier import TFLiteClassifier
 from tickets_tf.runs import records
@@ -53,23 +54,28 @@ def test_what_an_export_leaves(exported, finished):
   folder, report = exported
   kept = {row.file for row in report.tflite if row.kept}
   assert {path.name for path in folder.iterdir()} == {'saved_model', 'labels.txt', 'README.md', 'export.json', *kept}
-  assert kept == {'dense_float32.tflite', report.best}
+  assert kept == {'dense_float32.tflite', report.best, *report.front}
   assert [row.file for row in report.tflite] == ['dense_float32.tflite', 'sparse_float32.tflite', 'sparse_int8.tflite']
   assert (folder / 'labels.txt').read_text().split() == [str(digit) for digit in range(10)]
   for row in report.tflite:
     if row.kept:
       assert (folder / row.file).stat().st_size == row.bytes
   assert report.to_json() == records.read_json(folder / 'export.json')
+  assert (report.chosen_on, report.chosen_examples, report.best_by) == ('test', 360, 'size')
+  low, high = report.interval
+  assert low < report.saved_model.accuracy < high and f'interval {low:.2%} to {high:.2%}' in (
+      folder / 'README.md').read_text()
   assert report.saved_model.accuracy == pytest.approx(finished[1].final_accuracy)
 
 
 def test_the_keys_of_the_report(exported):
   """Other programs read them."""
   report = json.loads((exported[0] / 'export.json').read_text())
-  assert list(report) == ['saved_model', 'tflite', 'best', 'tolerance', 'test_examples', 'limit_bytes', 'environment']
+  assert list(report) == ['saved_model', 'tflite', 'best', 'tolerance', 'test_examples', 'limit_bytes', 'environment',
+                          'onnx', 'best_by', 'front', 'failed', 'chosen_on', 'chosen_examples', 'interval']
   assert list(report['saved_model']) == ['bytes', 'accuracy']
   assert list(report['tflite'][0]) == ['file', 'bytes', 'gzip_bytes', 'accuracy', 'largest_logit_difference', 'latency',
-                                       'operators', 'sparse_layers', 'kept']
+                                       'operators', 'sparse_layers', 'kept', 'loss']
   assert list(report['tflite'][0]['latency'][0]) == ['threads', 'milliseconds', 'over_dense']
   assert list(report['tflite'][0]['sparse_layers']) == ['as_they_are', 'made_dense']
   assert 'CONV_2D' in report['tflite'][0]['operators'] and {'python', 'platform'} <= set(report['environment'])
@@ -136,6 +142,26 @@ def test_no_tflite_at_all(finished, tmp_path):
   assert card.table(report).startswith('SavedModel: ') and len(card.table(report).splitlines()) == 1
 
 
+def test_a_version_for_tensorflow_serving(finished, tmp_path):
+  lines = []
+  options = bundle.Options(tflite='none', serving=str(tmp_path / 'digits'))
+  for version in '1', '2':
+    bundle.export_run(finished[0], tmp_path / 'out', options, lines.append)
+    assert lines == [f'SavedModel for TensorFlow Serving: {tmp_path}/digits/{version}']
+    assert SavedModelClassifier(tmp_path / 'digits' / version).class_names
+    lines.clear()
+
+
+def test_onnx_beside_the_others(finished, tmp_path):
+  for package in ('tf2onnx', 'onnx', 'onnxruntime'):
+    pytest.importorskip(package, reason='of the extra onnx')
+  report = bundle.export_run(finished[0], tmp_path / 'out', bundle.Options(tflite='none', onnx=True, rounds=5), quiet)
+  kept = [row.file for row in report.onnx if row.kept]
+  assert kept[0] == 'model.onnx' and kept == [row.file for row in report.onnx if (tmp_path / 'out' / row.file).exists()]
+  assert report.onnx[0].kept_weights == finished[1].kept
+  assert records.read(finished[0]).export['onnx'][0]['file'] == 'model.onnx'
+
+
 class Measured:
   """In place of the verifier: numbers out of TABLE, in its order."""
   accuracy = 0.9
@@ -159,7 +185,7 @@ class Measured:
 def test_the_best_is_the_smallest_within_the_tolerance(tflite, tolerance, best, kept, finished, tmp_path, monkeypatch):
   monkeypatch.setattr(bundle.verify, 'Verifier', Measured)
   monkeypatch.setattr(bundle.tflite, 'convert', lambda ticket, variant, calibration: variant.name.encode())
-  monkeypatch.setattr(bundle, '_check_accuracy', quiet)
+  monkeypatch.setattr(bundle.same_data, 'check_accuracy', quiet)
   variants = tuple(name.removesuffix('.tflite') for name in TABLE)
   report = bundle.export_run(finished[0], tmp_path / 'out',
                              bundle.Options(tflite, tolerance, variants), quiet)
@@ -168,10 +194,93 @@ def test_the_best_is_the_smallest_within_the_tolerance(tflite, tolerance, best, 
   assert [row.file for row in report.tflite if row.kept] == kept
 
 
+def test_a_form_that_cannot_be_made_is_a_line_and_the_others_are_written(exported, finished, tmp_path, monkeypatch):
+  content, verify_ = (exported[0] / 'dense_float32.tflite').read_bytes(), bundle.verify.Verifier.verify
+
+  def convert(ticket, variant, calibration):
+    if variant.name == 'sparse_int8':
+      raise TicketsError('sparse_int8: cannot be converted to TFLite: it is broken')
+    return content
+
+  def verify(self, file, content, dense):
+    if file == 'dense_float32.tflite':
+      raise TicketsError('ai_edge_litert refuses the file: because')
+    return verify_(self, file, content, dense)
+
+  monkeypatch.setattr(bundle.tflite, 'convert', convert)
+  monkeypatch.setattr(bundle.verify.Verifier, 'verify', verify)
+  report = bundle.export_run(finished[0], tmp_path / 'out', FEW, quiet)
+  assert report.failed == (FailedFile('dense_float32.tflite', 'ai_edge_litert refuses the file: because'),
+                           FailedFile('sparse_int8.tflite', 'cannot be converted to TFLite: it is broken'))
+  assert [row.file for row in report.tflite] == ['sparse_float32.tflite'] and report.best == 'sparse_float32.tflite'
+  assert report.tflite[0].latency[0].over_dense is None, 'there is no dense file'
+  lines = card.table(report).splitlines()
+  assert 'sparse_int8.tflite: cannot be converted to TFLite: it is broken' in lines and ' x' not in lines[1]
+  assert 'sparse_int8.tflite: cannot be converted' in (tmp_path / 'out' / 'README.md').read_text()
+  assert {path.name for path in (tmp_path / 'out').glob('*.tflite')} == {'sparse_float32.tflite'}
+
+
+@pytest.mark.parametrize('tolerance', [float('nan'), float('inf'), -1, float('-inf')])
+def test_tolerances_that_are_none(tolerance):
+  with pytest.raises(UsageError, match=rf'^--tolerance={tolerance}: must be a number of points of test accuracy, at '):
+    bundle.Options(tolerance=tolerance)
+
+
+def test_a_measure_that_is_none():
+  with pytest.raises(UsageError, match=r"^--best=speed: unknown measure 'speed'.*; known: size, gzip, latency, size"):
+    bundle.Options(best='speed')
+
+
+def test_another_data_dir_is_named(finished, exported, tmp_path, monkeypatch):
+  load = data.load_dataset
+
+  def other(name, data_dir, *arguments):
+    found = load(name, None, *arguments)
+    return dataclasses.replace(found, test=found.test.take(slice(100))) if data_dir else found
+
+  monkeypatch.setattr(bundle.data, 'load_dataset', other)
+  options = bundle.Options(data_dir='/elsewhere', tolerance=100)
+  for call, path in ((bundle.export_run, finished[0]), (bundle.export_saved_model, exported[0] / 'saved_model')):
+    with pytest.raises(UsageError, match=r'^--data_dir=/elsewhere.*: has number of test images 100, but the run had '
+                                         '360; give the data set of the run$'):
+      call(path, tmp_path / 'out', options, quiet)
+  assert not list(tmp_path.iterdir())
+
+
+def test_another_data_dir_of_equal_size_is_named(finished, exported, tmp_path, monkeypatch):
+  load, options = data.load_dataset, bundle.Options(data_dir='/elsewhere')
+  monkeypatch.setattr(bundle.data, 'load_dataset', lambda name, data_dir, *arguments: dataclasses.replace(
+      load(name, None, *arguments), mean=(0.125,)))
+  with pytest.raises(UsageError, match=r'^--data_dir=/elsewhere.*: has mean 0\.125, but the run had 0\.3'):
+    bundle.export_saved_model(exported[0] / 'saved_model', tmp_path / 'out', options, quiet)
+
+
+@pytest.mark.parametrize('best, file', [('size', 'sparse_float16'), ('latency', 'sparse_float32'),
+                                        ('size_and_latency', 'sparse_float32'), ('gzip', 'dense_float32')])
+def test_the_file_that_was_asked_for_and_the_front_are_kept(best, file, finished, tmp_path, monkeypatch):
+  measured = {'dense_float32.tflite': (900, 1, 1.0), 'dense_float16.tflite': (500, 5, 1.0),
+              'sparse_float32.tflite': (300, 3, 0.29), 'sparse_float16.tflite': (200, 2, 1.0)}
+
+  class Timed(Measured):
+    def verify(self, file, content, dense):
+      bytes_, gzip_bytes, over_dense = measured[file]
+      return ExportedFile(file, bytes_, gzip_bytes, 0.9, 0.0, (Latency(1, 1.0, over_dense),), (), SparseLayers(0, 0))
+
+  monkeypatch.setattr(bundle.verify, 'Verifier', Timed)
+  monkeypatch.setattr(bundle.tflite, 'convert', lambda ticket, variant, calibration: variant.name.encode())
+  monkeypatch.setattr(bundle.same_data, 'check_accuracy', quiet)
+  variants = tuple(name.removesuffix('.tflite') for name in measured)
+  report = bundle.export_run(finished[0], tmp_path / 'out', bundle.Options(variants=variants, best=best), quiet)
+  assert report.best == f'{file}.tflite' and report.front == ('sparse_float16.tflite', 'sparse_float32.tflite')
+  assert [row.file for row in report.tflite if row.kept] == ['dense_float32.tflite', 'sparse_float32.tflite',
+                                                             'sparse_float16.tflite']
+  assert [line.split()[-2] for line in card.table(report).splitlines()[1:5]] == ['-', '-', 'yes', 'yes']
+
+
 def test_nothing_within_the_tolerance(finished, tmp_path, monkeypatch):
   monkeypatch.setattr(bundle.verify, 'Verifier', Measured)
   monkeypatch.setattr(Measured, 'accuracy', 0.95)
-  monkeypatch.setattr(bundle, '_check_accuracy', quiet)
+  monkeypatch.setattr(bundle.same_data, 'check_accuracy', quiet)
   monkeypatch.setattr(bundle.tflite, 'convert', lambda ticket, variant, calibration: b'')
   with pytest.raises(TicketsError, match=re.escape('no TFLite file is within --tolerance=0.5 points of the SavedModel, '
                                                    '95.00%: dense_float32.tflite 90.00%, dense_int8')):
@@ -252,6 +361,18 @@ sys.meta_path.insert(0, Absent())
 '''
 
 
+def save_digit(pixels, stem, index):
+  """Saves an image without loss, or as the same gray in colour, in one of the formats that people have."""
+  image, deep, exif = Image.fromarray(pixels), Image.fromarray(pixels.astype(np.uint16) * 257), Image.Exif()
+  exif[0x0112] = 6
+  ways = (('.png', image, {}), ('.png', deep, {}), ('.bmp', image, {}), ('.gif', image, {}),
+          ('.jpg', image.convert('CMYK'), {'quality': 100}), ('.webp', image, {'lossless': True}),
+          ('.png', image.convert('LA'), {}), ('.png', image, {'exif': exif}), ('.tif', deep, {}))
+  suffix, saved, options = ways[index % len(ways)]
+  saved.save(stem.with_suffix(suffix), **options)
+  return stem.with_suffix(suffix)
+
+
 @pytest.mark.parametrize('best', [None, 'sparse_int8'])
 def test_the_code_in_the_model_card_works(best, exported, finished, tmp_path):
   folder, report = exported
@@ -260,18 +381,18 @@ def test_the_code_in_the_model_card_works(best, exported, finished, tmp_path):
     report = bundle.export_run(finished[0], folder, bundle.Options(variants=(best,), tolerance=100, rounds=5), quiet)
     assert report.best == f'{best}.tflite'
   digits = data.load_dataset('digits')
-  for index in range(10):
-    Image.fromarray(digits.test.images[index, ..., 0]).save(tmp_path / f'{index}.png')
+  paths = [str(save_digit(digits.test.images[index, ..., 0], tmp_path / str(index), index)) for index in range(10)]
   readme = (folder / 'README.md').read_text()
   code = re.search(r'```python\n(import zipfile.*?)```', readme, re.DOTALL)[1]
   (tmp_path / 'snippet.py').write_text(
-      f'{SNIPPET}\n{code}\nfor index in range(10): print(*predict(sys.argv[1] + f"/{{index}}.png"))')
-  done = subprocess.run([sys.executable, tmp_path / 'snippet.py', tmp_path], cwd=folder, capture_output=True, text=True)
+      f'{SNIPPET}\n{code}\nfor path in sys.argv[1:]: print(*predict(path))')
+  done = subprocess.run([sys.executable, tmp_path / 'snippet.py', *paths], cwd=folder, capture_output=True, text=True)
   assert done.returncode == 0, done.stderr
-  expected = TFLiteClassifier(folder / report.best).predict(digits.test.images[:10])
+  expected = list(predict.classify_files(TFLiteClassifier(folder / report.best), paths))
   found = [line.split() for line in done.stdout.splitlines()]
-  assert [digits.class_names[index] for index in expected.argmax(axis=1)] == [name for name, _ in found]
-  np.testing.assert_allclose([float(value) for _, value in found], expected.max(axis=1), rtol=1e-5)
+  assert [each['classes'][0]['class'] for each in expected] == [name for name, _ in found]
+  np.testing.assert_allclose([float(value) for _, value in found],
+                             [each['classes'][0]['probability'] for each in expected], rtol=1e-5)
   assert {'```cpp', '```kotlin'} <= set(readme.splitlines()) and f'{report.test_examples} images' in readme
 
 

@@ -1,11 +1,14 @@
 import json
+import re
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tickets_tf import data
+from tickets_tf.export import card
 from tickets_tf.export import predict
+from tickets_tf.export.export_report import ExportedFile, ExportedSavedModel, ExportReport, SparseLayers
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 
@@ -125,3 +128,49 @@ def test_an_image_is_read_as_the_data_sets_read_it(folder):
   from tickets_tf.data import images
   for shape in ((32, 24, 3), (8, 8, 3), (8, 8, 1)):
     np.testing.assert_array_equal(data.load_image(path, shape), images.decode([path], shape)[0])
+
+
+def turned(image, path):
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  image.save(path, exif=exif, quality=95)
+
+
+SETTINGS = {'model': 'resnet8', 'dataset': 'folder', 'pruner': 'snip', 'ratio': 0.9, 'seed': 0, 'epochs': 1}
+# Files that differ in what reads them: name -> how an image of 8 bits in colour is saved so.
+KINDS = {
+    'plain.png': lambda image, path: image.save(path),
+    'gray.png': lambda image, path: image.convert('L').save(path),
+    'transparent.png': lambda image, path: image.convert('RGBA').save(path),
+    'palette.png': lambda image, path: image.quantize(64).save(path),
+    'deep.png': lambda image, path: Image.fromarray(np.asarray(image.convert('L'), np.uint16) * 16).save(path),
+    'deep.tif': lambda image, path: Image.fromarray(np.asarray(image.convert('L'), np.uint16) * 16).save(path),
+    'photo.jpg': lambda image, path: image.save(path, quality=95),
+    'turned.jpg': turned,
+    'print.jpg': lambda image, path: image.convert('CMYK').save(path, quality=95),
+    'misnamed.jpg': lambda image, path: image.save(path, 'WEBP', lossless=True),
+    'photo.webp': lambda image, path: image.save(path, lossless=True),
+    'photo.gif': lambda image, path: image.save(path),
+    'photo.bmp': lambda image, path: image.save(path),
+}
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_model_card_reads_files_as_predict_does(kind, channels, tmp_path):
+  """Pixels differ by what bilinear resizing and gray from colour round differently."""
+  description = {'image_shape': [16, 12, channels], 'class_names': ['a', 'b'], 'settings': SETTINGS,
+                 'preprocessing': {'formula': '', 'mean': [0], 'std': [1], 'white': 4080}}
+  file = ExportedFile('x.tflite', 1, 1, 0.5, 0.0, (), (), SparseLayers(0, 0))
+  report = ExportReport(ExportedSavedModel(1, 0.5), (file,), file.file, 0.5, 1, None, {'platform': ''})
+  code = re.search(r'\ndef read.*?(?=\ndef predict)', card.model_card(description, report), re.DOTALL)[0]
+  rng = np.random.default_rng(0)
+  pixels = np.kron(rng.integers(40, 256, (4, 6, 3)), np.ones((8, 4, 1))).astype(np.uint8)  # 32 x 24
+  KINDS[kind](Image.fromarray(pixels), tmp_path / kind)
+  scope = {'np': np, 'Image': Image, 'ImageOps': ImageOps}
+  exec(code, scope)
+  expected = data.load_image(tmp_path / kind, (16, 12, channels), 4080)
+  found = scope['read'](str(tmp_path / kind)).reshape(expected.shape)
+  assert found.dtype == np.uint8
+  assert np.abs(found.astype(int) - expected).max() <= 3
+  assert np.abs(found.astype(int) - expected).mean() < 1

@@ -3,6 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
+from tickets_tf.export import paired
 from tickets_tf.export import verify
 from tickets_tf.export.export_report import Latency
 from tickets_tf.export.program import Program, all_threads
@@ -23,6 +24,20 @@ def test_the_verifier_measures(contents, ticket, digits):
   assert all(each.milliseconds > 0 and each.over_dense > 0 for each in row.latency)
   exact = verifier.verify('dense.tflite', contents['dense_float32'], contents['dense_float32'])
   assert exact.largest_logit_difference < 1e-4 and exact.accuracy == pytest.approx(expected)
+  before, after = (np.asarray(each).argmax(axis=1) == digits.test.labels for each in (
+      ticket.predict(digits.test.images), found))
+  assert row.loss == pytest.approx([100 * each for each in paired.loss_interval(before, after)])
+  assert row.loss[0] <= 100 * (verifier.accuracy - row.accuracy) <= row.loss[1] and exact.loss[0] < 0 < exact.loss[1]
+
+
+def test_files_are_chosen_by_validation_images(contents, ticket, digits):
+  validation = digits.train.take(slice(150))
+  verifier = verify.Verifier(ticket, digits.test.take(slice(20)), 5, validation)
+  row = verifier.verify('x.tflite', contents['sparse_int8'], None)
+  before, after = (np.asarray(each).argmax(axis=1) == validation.labels for each in (
+      ticket.predict(validation.images), Program(contents['sparse_int8']).run(validation.images)[0]))
+  assert row.loss == pytest.approx([100 * each for each in paired.loss_interval(before, after)])
+  assert row.accuracy * 20 == pytest.approx(round(row.accuracy * 20)), 'judged on the test images'
 
 
 class Timed:

@@ -20,15 +20,21 @@ from tickets_tf import seeds
 from tickets_tf import sparse
 from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.export import card
+from tickets_tf.export import choice
 from tickets_tf.export import fold
+from tickets_tf.export import onnx_file
+from tickets_tf.export import same_data
 from tickets_tf.export import saved_model
+from tickets_tf.export import serving
 from tickets_tf.export import size
 from tickets_tf.export import tflite
 from tickets_tf.export import verify
 from tickets_tf.export.compaction import Compaction, compact
-from tickets_tf.export.export_report import ExportedFile, ExportedSavedModel, ExportReport
+from tickets_tf.export.export_report import ExportedFile, ExportedSavedModel, ExportReport, FailedFile
 from tickets_tf.export.folder import ExportFolder
+from tickets_tf.export.options import Options
 from tickets_tf.export.saved_model import SavedModelClassifier
+from tickets_tf.judging import collapses
 from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs import records
 from tickets_tf.runs.folder import RunFolder
@@ -38,49 +44,13 @@ from tickets_tf.training import checkpoints
 from tickets_tf.training import settling
 
 _CALIBRATION_IMAGES = 200
-_ROUNDING = 1e-9  # lets a loss of accuracy that is exactly the tolerance pass
+_DEFAULT = Options()
 
 Say = Callable[[str], object]
 
 
-def _variants(asked: Sequence[str]) -> list[tflite.Variant]:
-  """Returns the variants to try: the dense fallback, then the package's, then a user's own."""
-  try:
-    found = {variant.name: variant for variant in map(tflite.find, asked)} or tflite.VARIANTS
-  except UsageError as error:
-    raise UsageError(f'--variants={",".join(asked)}: {error}') from None
-  known = [variant for name, variant in tflite.VARIANTS.items() if name in (tflite.FALLBACK, *found)]
-  return known + [variant for name, variant in found.items() if name not in tflite.VARIANTS]
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """How a ticket is exported.
-
-  Attributes:
-    tflite: `'best'`: keep the smallest file within the tolerance, and the dense fallback; `'all'`; or `'none'`.
-    tolerance: points of test accuracy that the best file may lose against the SavedModel.
-    variants: names in `tflite.VARIANTS`, or `package.module:name` of a `tflite.Variant`, to try beside the dense
-      fallback; empty: all in the table.
-    rounds: pairs of measurements of latency.
-    settle: give the network the batch-norm statistics of the record's settled accuracy.
-    compact: remove the channels that the mask leaves without weights.
-    data_dir: replaces that of the ticket's settings if the data set has moved; empty keeps it.
-  """
-  tflite: str = 'best'
-  tolerance: float = 0.5
-  variants: tuple[str, ...] = ()
-  rounds: int = 11
-  compact: bool = False
-  data_dir: str = ''
-  settle: bool = False
-
-  def __post_init__(self) -> None:
-    _variants(self.variants)
-
-
 def export_run(folder: str | os.PathLike[str], output: str | os.PathLike[str] | None = None,
-               options: Options = Options(), say: Say = print) -> ExportReport:
+               options: Options = _DEFAULT, say: Say = print) -> ExportReport:
   """Exports the ticket that a run trained, and adds the report to the run's record.
 
   Args:
@@ -97,8 +67,11 @@ def export_run(folder: str | os.PathLike[str], output: str | os.PathLike[str] | 
   record = records.read(run.path)
   output = _free(output or run.export)
   dataset = _dataset(record.settings, options)
-  network, compaction = _network(run, record.settings, dataset, options)
   told = records.to_json(dataclasses.replace(record, export=None))
+  if options.data_dir:
+    known = saved_model.describe(run.saved_model) if saved_model.is_saved_model(run.saved_model) else {}
+    same_data.check(dataset, {**known, 'settings': told['settings'], 'record': told}, options.data_dir)
+  network, compaction = _network(run, record.settings, dataset, options)
   extra = {'mask': record.mask, 'layers': _layers(network),
            'compaction': dataclasses.asdict(compaction) if compaction else None,
            'settings': told.pop('settings'), 'record': told, 'settled': options.settle}
@@ -108,11 +81,12 @@ def export_run(folder: str | os.PathLike[str], output: str | os.PathLike[str] | 
 
   report = _bundle(write, dataset, output, options, say)
   records.write(run.path, dataclasses.replace(record, export={'folder': str(output), **report.to_json()}))
+  _serve(output, options, say)
   return report
 
 
 def export_saved_model(folder: str | os.PathLike[str], output: str | os.PathLike[str] | None = None,
-                       options: Options = Options(), say: Say = print) -> ExportReport:
+                       options: Options = _DEFAULT, say: Say = print) -> ExportReport:
   """Exports a ticket that is a SavedModel already.
 
   Args:
@@ -140,7 +114,11 @@ def export_saved_model(folder: str | os.PathLike[str], output: str | os.PathLike
                      'use --run')
   _check_removed(folder, classifier.description.get('layers', ()))
   dataset = _dataset(from_dict(classifier.description['settings']), options)
-  return _bundle(lambda path: shutil.copytree(folder, path), dataset, output, options, say)
+  if options.data_dir:
+    same_data.check(dataset, classifier.description, options.data_dir)
+  report = _bundle(lambda path: shutil.copytree(folder, path), dataset, output, options, say)
+  _serve(output, options, say)
+  return report
 
 
 def _check_removed(folder: pathlib.Path, layers: Sequence[Mapping[str, Any]]) -> None:
@@ -206,11 +184,13 @@ def _bundle(write: Callable[[pathlib.Path], object], dataset: data.Dataset, outp
     write(folder.saved_model)
     classifier = SavedModelClassifier(folder.saved_model)
     if tuple(classifier.class_names) != tuple(dataset.class_names) or classifier.image_shape != dataset.image_shape:
-      raise UsageError(f'data set {dataset.name!r} has other classes or images than the ticket was trained on')
-    verifier = verify.Verifier(classifier, dataset.test, options.rounds)
-    _check_accuracy(verifier.accuracy, classifier.description, options.tolerance)
-    rows = _tflite_files(classifier, dataset, verifier, temporary, options, say)
-    rows, best = _keep_best(rows, verifier.accuracy, temporary, options)
+      raise UsageError(f'{same_data.named(dataset, classifier.description, options.data_dir)} has other classes or '
+                       'images than the ticket was trained on')
+    verifier = verify.Verifier(classifier, dataset.test, options.rounds, dataset.validation)
+    same_data.check_accuracy(verifier.accuracy, dataset, classifier.description, options.data_dir)
+    rows, failed = _tflite_files(classifier, dataset, verifier, temporary, options, say)
+    rows, best, front = _keep_best(rows, verifier.accuracy, temporary, options)
+    onnx = onnx_file.write(classifier, verifier, temporary, options.tolerance, say) if options.onnx else ()
     report = ExportReport(
         saved_model=ExportedSavedModel(_folder_bytes(folder.saved_model), verifier.accuracy),
         tflite=rows,
@@ -218,36 +198,54 @@ def _bundle(write: Callable[[pathlib.Path], object], dataset: data.Dataset, outp
         tolerance=options.tolerance,
         test_examples=len(dataset.test),
         limit_bytes=_limit(classifier.description),
-        environment=environment.describe([device.name for device in tf.config.list_logical_devices()]))
+        environment=environment.describe([device.name for device in tf.config.list_logical_devices()]),
+        onnx=onnx,
+        best_by=options.best,
+        front=front,
+        failed=failed,
+        chosen_on='test' if dataset.validation is None else 'validation',
+        chosen_examples=len(dataset.validation or dataset.test),
+        interval=collapses.rate(round(verifier.accuracy * len(dataset.test)), len(dataset.test)))
     files.write_text(folder.labels, '\n'.join(classifier.class_names) + '\n')
     files.write_text(folder.card, card.model_card(classifier.description, report))
     records.write_json(folder.report, report.to_json())
   return report
 
 
-def _check_accuracy(accuracy: float, description: Mapping[str, Any], tolerance: float) -> None:
-  name = 'settled_accuracy' if description.get('settled') else 'final_accuracy'
-  recorded = description.get('record', {}).get(name, accuracy)
-  if abs(accuracy - recorded) > tolerance / 100:
-    raise TicketsError(f'the SavedModel has test accuracy {accuracy:.2%}, the record says {recorded:.2%}: the data set '
-                       'or the weights have changed since')
+def _serve(output: pathlib.Path, options: Options, say: Say) -> None:
+  if options.serving:
+    say(f'SavedModel for TensorFlow Serving: {serving.add_version(ExportFolder(output).saved_model, options.serving)}')
 
 
 def _tflite_files(classifier: SavedModelClassifier, dataset: data.Dataset, verifier: verify.Verifier,
-                  folder: pathlib.Path, options: Options, say: Say) -> tuple[ExportedFile, ...]:
-  """Writes and verifies the TFLite files; the dense fallback is the first."""
-  if options.tflite == 'none':
-    return ()
-  calibration = _calibration_images(dataset.train, classifier.description['settings']['seed'])
+                  folder: pathlib.Path, options: Options,
+                  say: Say) -> tuple[tuple[ExportedFile, ...], tuple[FailedFile, ...]]:
+  """Writes and verifies the TFLite files, the dense fallback first.
+
+  Returns:
+    (the files; those that could not be made).
+  """
   rows: list[ExportedFile] = []
-  dense = b''
-  for variant in _variants(options.variants):
+  failed: list[FailedFile] = []
+  if options.tflite == 'none':
+    return (), ()
+  calibration = _calibration_images(dataset.train, classifier.description['settings']['seed'])
+  dense: bytes | None = None
+  for variant in options.forms():
     say(f'{variant.name}: converting it, and running it on {len(dataset.test):,} test images')
-    content = tflite.convert(classifier, variant, calibration)
-    dense = content if variant.name == tflite.FALLBACK else dense
-    rows.append(verifier.verify(variant.file, content, dense))
+    try:
+      content = tflite.convert(classifier, variant, calibration)
+      fallback = variant.name == tflite.FALLBACK
+      rows.append(verifier.verify(variant.file, content, content if fallback else dense))
+      dense = content if fallback else dense
+    except UsageError:
+      raise
+    except TicketsError as error:
+      reason = str(error).removeprefix(f'{variant.name}: ').removeprefix(f'{variant.file}: ')
+      failed.append(FailedFile(variant.file, reason))
+      continue
     (folder / variant.file).write_bytes(content)
-  return tuple(rows)
+  return tuple(rows), tuple(failed)
 
 
 def _calibration_images(examples: data.Examples, seed: int) -> npt.NDArray[np.uint8]:
@@ -256,25 +254,26 @@ def _calibration_images(examples: data.Examples, seed: int) -> npt.NDArray[np.ui
 
 
 def _keep_best(rows: Sequence[ExportedFile], accuracy: float, folder: pathlib.Path,
-               options: Options) -> tuple[tuple[ExportedFile, ...], str | None]:
+               options: Options) -> tuple[tuple[ExportedFile, ...], str | None, tuple[str, ...]]:
   """Deletes the files that are not asked for.
 
   Returns:
-    (the rows, which now tell what is kept; the smallest file within the tolerance, None if there are no files).
+    (the rows, which now tell what is kept; the best file, None if there are no files; the front).
   """
   if not rows:
-    return (), None
-  good = [row for row in rows if accuracy - row.accuracy <= options.tolerance / 100 + _ROUNDING]
+    return (), None, ()
+  good = choice.within(rows, accuracy, options.tolerance)
   if not good:
     raise TicketsError(f'no TFLite file is within --tolerance={options.tolerance:g} points of the SavedModel, '
                        f'{accuracy:.2%}: ' + ', '.join(f'{row.file} {row.accuracy:.2%}' for row in rows))
-  best = min(good, key=lambda row: row.bytes).file
-  wanted = {best, tflite.VARIANTS[tflite.FALLBACK].file}
+  best = min(good, key=choice.find(options.best)).file
+  front = choice.front(good)
+  wanted = {best, tflite.VARIANTS[tflite.FALLBACK].file, *front}
   rows = tuple(dataclasses.replace(row, kept=options.tflite == 'all' or row.file in wanted) for row in rows)
   for row in rows:
     if not row.kept:
       (folder / row.file).unlink()
-  return rows, best
+  return rows, best, front
 
 
 def _limit(description: Mapping[str, Any]) -> float | None:

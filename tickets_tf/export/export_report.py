@@ -12,11 +12,12 @@ class Latency:
   Attributes:
     threads: threads that the runtime may use.
     milliseconds: the median of several measurements.
-    over_dense: the median of the ratios to the dense file's time, each measured right before.
+    over_dense: the median of the ratios to the dense file's time, each measured right before; None if there is no
+      dense file.
   """
   threads: int
   milliseconds: float
-  over_dense: float
+  over_dense: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,8 @@ class ExportedFile:
     operators: names of the operators that a runtime has to know.
     sparse_layers: how the layers with sparse kernels are computed.
     kept: whether the export keeps the file, or has only measured it.
+    loss: interval (95%) of the points of accuracy that it loses against the SavedModel on the images that files are
+      chosen by (`ExportReport.chosen_on`), see `paired.loss_interval`.
   """
   file: str
   bytes: int
@@ -60,6 +63,47 @@ class ExportedFile:
   operators: tuple[str, ...]
   sparse_layers: SparseLayers
   kept: bool = True
+  loss: tuple[float, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FailedFile:
+  """A TFLite file that could not be made.
+
+  Attributes:
+    file: the name that it would have had.
+    reason: why not, one line.
+  """
+  file: str
+  reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedOnnx:
+  """An ONNX file of an export.
+
+  Attributes:
+    file: its name.
+    bytes: its size.
+    gzip_bytes: its size compressed with gzip.
+    accuracy: on the test set, in [0, 1].
+    same_class: share of test images that get the SavedModel's class, in [0, 1].
+    largest_logit_difference: to the SavedModel's logits over the test set.
+    kept_weights: weights of its kernels that are not zero.
+    latency: one for each number of threads; the dense file is `model.onnx`.
+    kept: whether the export keeps the file, or has only measured it.
+    loss: as in `ExportedFile`.
+  """
+  file: str
+  bytes: int
+  gzip_bytes: int
+  accuracy: float
+  same_class: float
+  largest_logit_difference: float
+  kept_weights: int
+  latency: tuple[Latency, ...]
+  kept: bool = True
+  loss: tuple[float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +125,19 @@ class ExportReport:
   Attributes:
     saved_model: the SavedModel.
     tflite: the TFLite files in the order in which they were tried; the dense fallback is the first.
-    best: name of the smallest TFLite file within the tolerance; None if there is no TFLite file.
+    best: name of the TFLite file within the tolerance that is the best by `best_by`; None if there is no TFLite file.
     tolerance: points of test accuracy that the best file may lose against the SavedModel.
     test_examples: number of test images.
     limit_bytes: what float32 weights need however they are stored, see `size.information_limit`; None if it is not
       known which weights are kept.
     environment: the machine and the versions of packages, see `tickets_tf.environment`.
+    onnx: the ONNX files, if they were asked for; `model.onnx` is the first.
+    best_by: the measure that `best` is the least of, see `tickets_tf.export.choice`.
+    front: names of the files within the tolerance that no smaller one can replace, the smallest and slowest first.
+    failed: the TFLite files that could not be made.
+    chosen_on: `'validation'` or `'test'`: the images that files are chosen by.
+    chosen_examples: their number.
+    interval: Clopper-Pearson interval (95%) of the SavedModel's test accuracy, in [0, 1].
   """
   saved_model: ExportedSavedModel
   tflite: tuple[ExportedFile, ...]
@@ -95,6 +146,13 @@ class ExportReport:
   test_examples: int
   limit_bytes: float | None
   environment: dict[str, Any]
+  onnx: tuple[ExportedOnnx, ...] = ()
+  best_by: str = 'size'
+  front: tuple[str, ...] = ()
+  failed: tuple[FailedFile, ...] = ()
+  chosen_on: str = 'test'
+  chosen_examples: int = 0
+  interval: tuple[float, float] | None = None
 
   def to_json(self) -> dict[str, Any]:
     """Returns the report as JSON values: what is in `export.json`."""

@@ -106,7 +106,7 @@ class SavedModelClassifier(Classifier):
   """
 
   def __init__(self, folder: str | os.PathLike[str]) -> None:
-    super().__init__(records.read_json(pathlib.Path(folder) / _EXTRA))
+    super().__init__(describe(folder))
     try:
       self.trackable: Any = tf.saved_model.load(str(folder))
     except (OSError, ValueError, KeyError, IndexError, tf.errors.OpError) as error:
@@ -123,6 +123,15 @@ class SavedModelClassifier(Classifier):
   def _outputs(self, signature: str, output: str, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     outputs: npt.NDArray[np.float32] = self.signatures[signature](images=tf.constant(images))[output].numpy()
     return outputs
+
+
+def describe(folder: str | os.PathLike[str]) -> dict[str, Any]:
+  """Returns the description in a SavedModel that `write_saved_model` wrote.
+
+  Raises:
+    UsageError: if it is missing or damaged.
+  """
+  return records.read_json(pathlib.Path(folder) / _EXTRA)
 
 
 def is_saved_model(folder: str | os.PathLike[str]) -> bool:

@@ -119,8 +119,7 @@ def convert(classifier: SavedModelClassifier, variant: Variant,
   except (OSError, RuntimeError, ValueError, tf.errors.OpError, ConverterError) as error:
     # The converter's message begins with a line of the code that called it.
     reason = str(error).splitlines()[0].rpartition('error: ')[2]
-    raise TicketsError(f'{variant.name}: cannot be converted to TFLite: {reason}; --tflite=none writes the SavedModel '
-                       'alone') from error
+    raise TicketsError(f'{variant.name}: cannot be converted to TFLite: {reason}') from error
   return enclose(_finished(content), classifier.description)
 
 

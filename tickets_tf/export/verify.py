@@ -1,7 +1,11 @@
 """Proof that a TFLite file computes what the SavedModel does, and what it costs."""
 
+import dataclasses
+import functools
 import gzip
 import time
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -9,91 +13,165 @@ import numpy.typing as npt
 from tickets_tf.data import Examples
 from tickets_tf.errors import TicketsError
 from tickets_tf.export import flatbuffer
+from tickets_tf.export import paired
 from tickets_tf.export.export_report import ExportedFile, Latency
 from tickets_tf.export.program import Program, all_threads
 from tickets_tf.export.saved_model import SavedModelClassifier
 
-_ROUNDING = 1e-5  # of a probability
+ROUNDING = 1e-5  # of a probability
 _BATCH = 100  # images per call
 _MEASUREMENT = 0.02  # seconds that a measurement takes at least, by repeating the inference
 
 
+class Timed(Protocol):
+  """A program whose latency can be measured."""
+
+  def prepare(self, image: npt.NDArray[np.uint8]) -> None:
+    """Sets the image [height, width, channels] that every call of `invoke` computes on."""
+
+  def invoke(self) -> None:
+    """Computes, and does nothing else."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+  """How the outputs of a file on the test set compare with the SavedModel's.
+
+  Attributes:
+    accuracy: in [0, 1].
+    same_class: share of images that get the SavedModel's class, in [0, 1].
+    largest_logit_difference: to the SavedModel's logits.
+    loss: interval of the points of accuracy that are lost on the test set, see `paired.loss_interval`.
+  """
+  accuracy: float
+  same_class: float
+  largest_logit_difference: float
+  loss: tuple[float, float]
+
+
 class Verifier:
-  """Runs the TFLite files of one ticket on its test set.
+  """Runs the files of one ticket on its test set.
 
   Args:
     classifier: the ticket's SavedModel.
     examples: the test set.
     rounds: pairs of measurements of latency.
+    validation: images to choose files by; None: the test set.
 
   Attributes:
     accuracy: that of the SavedModel, in [0, 1].
+    images: those of the test set, uint8 [N, height, width, channels].
+    rounds: as given.
   """
 
-  def __init__(self, classifier: SavedModelClassifier, examples: Examples, rounds: int) -> None:
+  def __init__(self, classifier: SavedModelClassifier, examples: Examples, rounds: int,
+               validation: Examples | None = None) -> None:
     self._examples = examples
-    self._rounds = rounds
-    self._logits = np.concatenate([classifier.logits(examples.images[start:start + _BATCH])
-                                   for start in range(0, len(examples), _BATCH)])
-    self.accuracy = self._accuracy(self._logits)
+    self._validation = validation
+    self.images = examples.images
+    self.rounds = rounds
+    self._logits = _logits(classifier, examples)
+    self.accuracy = float(np.mean(_right(self._logits, examples)))
+    self._right_before = None if validation is None else _right(_logits(classifier, validation), validation)
 
-  def verify(self, file: str, content: bytes, dense: bytes) -> ExportedFile:
+  def verify(self, file: str, content: bytes, dense: bytes | None) -> ExportedFile:
     """Returns what one file is and does.
 
     Args:
       file: its name.
       content: the file.
-      dense: the file to compare its latency with.
+      dense: the file to compare its latency with; None if there is none.
 
     Raises:
       TicketsError: if the runtime refuses the file, or the file computes something else once its logits are an output.
     """
-    probabilities, logits = Program(flatbuffer.with_logits(content)).run(self._examples.images)
-    shipped, = Program(content).run(self._examples.images[:_BATCH])
+    probabilities, logits = Program(flatbuffer.with_logits(content)).run(self.images)
+    shipped, = Program(content).run(self.images[:_BATCH])
     # One more output can change which operators the runtime fuses, and with it the last bits.
-    if np.max(np.abs(shipped - probabilities[:_BATCH])) > _ROUNDING:
+    if np.max(np.abs(shipped - probabilities[:_BATCH])) > ROUNDING:
       raise TicketsError(f'{file}: the file and its copy with logits as an output compute different probabilities')
+    compared = self.compare(probabilities, logits)
     return ExportedFile(
         file=file,
         bytes=len(content),
         gzip_bytes=len(gzip.compress(content)),
-        accuracy=self._accuracy(probabilities),
-        largest_logit_difference=float(np.max(np.abs(logits - self._logits))),
-        latency=latency(content, dense, self._examples.images[0], self._rounds),
+        accuracy=compared.accuracy,
+        largest_logit_difference=compared.largest_logit_difference,
+        latency=latency(content, dense, self.images[0], self.rounds),
         operators=tuple(sorted(set(flatbuffer.operators(content)))),
-        sparse_layers=flatbuffer.sparse_layers(content))
+        sparse_layers=flatbuffer.sparse_layers(content),
+        loss=self.loss(compared, lambda images: Program(content).run(images)[0]))
 
-  def _accuracy(self, outputs: npt.NDArray[np.float32]) -> float:
-    return float(np.mean(np.argmax(outputs, axis=1) == self._examples.labels))
+  def compare(self, probabilities: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) -> Compared:
+    """Compares what a file gave for the test images, both [N, classes], with what the SavedModel gives."""
+    same = np.argmax(probabilities, axis=1) == np.argmax(self._logits, axis=1)
+    right = _right(probabilities, self._examples)
+    return Compared(float(np.mean(right)), float(np.mean(same)), float(np.max(np.abs(logits - self._logits))),
+                    _points_lost(_right(self._logits, self._examples), right))
+
+  def loss(self, compared: Compared, run: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]],
+           ) -> tuple[float, float]:
+    """Returns the interval of the points that a file loses on the images to choose by.
+
+    Args:
+      compared: how it does on the test set.
+      run: gives its probabilities [N, classes] of images.
+    """
+    if self._validation is None or self._right_before is None:
+      return compared.loss
+    return _points_lost(self._right_before, _right(run(self._validation.images), self._validation))
 
 
-def latency(content: bytes, dense: bytes, image: npt.NDArray[np.uint8], rounds: int) -> tuple[Latency, ...]:
+def _logits(classifier: SavedModelClassifier, examples: Examples) -> npt.NDArray[np.float32]:
+  return np.concatenate([classifier.logits(examples.images[start:start + _BATCH])
+                         for start in range(0, len(examples), _BATCH)])
+
+
+def _right(outputs: npt.NDArray[np.float32], examples: Examples) -> npt.NDArray[np.bool_]:
+  right: npt.NDArray[np.bool_] = np.argmax(outputs, axis=1) == examples.labels
+  return right
+
+
+def _points_lost(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> tuple[float, float]:
+  low, high = paired.loss_interval(before, after)
+  return 100 * low, 100 * high
+
+
+def latency(content: bytes, dense: bytes | None, image: npt.NDArray[np.uint8], rounds: int) -> tuple[Latency, ...]:
   """Times two TFLite files in turn on one image.
 
   Args:
     content: the file whose latency is asked for.
-    dense: the file to compare with.
+    dense: the file to compare with; None: no comparison.
     image: uint8 [height, width, channels].
     rounds: pairs of measurements.
 
   Returns:
     The latency with one thread, and with all if there are several.
   """
+  load_dense = None if dense is None else functools.partial(Program, dense)
+  return time_in_turn(functools.partial(Program, content), load_dense, image, rounds)
+
+
+def time_in_turn(load: Callable[[int], Timed], load_dense: Callable[[int], Timed] | None, image: npt.NDArray[np.uint8],
+                 rounds: int) -> tuple[Latency, ...]:
+  """Times two programs as `latency` does; each is loaded by a function of the number of threads."""
   found = []
   for threads in sorted({1, all_threads()}):
-    programs = [Program(each, threads) for each in (dense, content)]
+    programs = [each(threads) for each in (load_dense, load) if each is not None]
     for program in programs:
       program.prepare(image)
       program.invoke()  # the first decompresses the weights
     inferences = [1 + int(_MEASUREMENT / _seconds(program, 1)) for program in programs]
     seconds = np.array([[_seconds(program, count) for program, count in zip(programs, inferences, strict=True)]
                         for _ in range(rounds)])
-    of_dense, of_content = seconds.T
-    found.append(Latency(threads, 1000 * float(np.median(of_content)), float(np.median(of_content / of_dense))))
+    of_content = seconds[:, -1]
+    over_dense = None if load_dense is None else float(np.median(of_content / seconds[:, 0]))
+    found.append(Latency(threads, 1000 * float(np.median(of_content)), over_dense))
   return tuple(found)
 
 
-def _seconds(program: Program, inferences: int) -> float:
+def _seconds(program: Timed, inferences: int) -> float:
   start = time.perf_counter()
   for _ in range(inferences):
     program.invoke()
