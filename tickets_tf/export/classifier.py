@@ -11,6 +11,7 @@ from tickets_tf.errors import UsageError
 
 DESCRIPTION = 'ticket.json'  # name of the file of a `description`
 LABELS = 'labels.txt'  # name of a file of class names, one a line
+ENCLOSED = ('class_names', 'image_shape', 'preprocessing', 'mask')  # of a `description`, in single files
 
 
 class Classifier(abc.ABC):

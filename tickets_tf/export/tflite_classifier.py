@@ -11,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tickets_tf.errors import TicketsError, UsageError
-from tickets_tf.export.classifier import DESCRIPTION, LABELS, Classifier
+from tickets_tf.export.classifier import DESCRIPTION, ENCLOSED, LABELS, Classifier
 from tickets_tf.export.program import Program
-
-_ENCLOSED = ('class_names', 'image_shape', 'preprocessing', 'mask')
 
 
 class TFLiteClassifier(Classifier):
@@ -56,5 +54,5 @@ def enclose(content: bytes, description: Mapping[str, Any]) -> bytes:
   file = io.BytesIO(content)
   with zipfile.ZipFile(file, 'a', zipfile.ZIP_DEFLATED) as enclosed:
     enclosed.writestr(LABELS, '\n'.join(description['class_names']) + '\n')
-    enclosed.writestr(DESCRIPTION, json.dumps({key: description[key] for key in _ENCLOSED if key in description}))
+    enclosed.writestr(DESCRIPTION, json.dumps({key: description[key] for key in ENCLOSED if key in description}))
   return file.getvalue()
