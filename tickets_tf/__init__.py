@@ -36,6 +36,7 @@ if TYPE_CHECKING:
   from tickets_tf.judging.verdicts import Verdicts
   from tickets_tf.models import build_model
   from tickets_tf.models import prunable_kernels
+  from tickets_tf.models.keras3 import from_keras3
   from tickets_tf.pruning.allocation import allocate
   from tickets_tf.pruning.kernels import Kernel
   from tickets_tf.pruning.mask import Mask
@@ -81,6 +82,7 @@ _MODULES = {
     'allocate': 'pruning.allocation',
     'build_model': 'models',
     'find_ticket': 'experiment.tickets',
+    'from_keras3': 'models.keras3',
     'load_mask': 'pruning.mask',
     'load_ticket': 'export',
     'prunable_kernels': 'models',
@@ -117,6 +119,7 @@ __all__ = [
     'allocate',
     'build_model',
     'find_ticket',
+    'from_keras3',
     'load_mask',
     'load_ticket',
     'prunable_kernels',

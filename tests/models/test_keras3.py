@@ -164,10 +164,16 @@ def test_a_network_of_a_run_gives_logits_at_the_size_of_the_images(caplog):
   assert len(tickets_tf.prunable_kernels(own.classifier(unbuilt, 'mine:net', SHAPE, CLASSES))) == 2
 
 
+def with_operations():
+  x = inputs = keras.Input(SHAPE)
+  x = L.Conv2D(4, 3, activation='hard_silu')(x)
+  return keras.Model(inputs, L.Dense(CLASSES)(ops.mean(ops.relu(x + x * x), axis=(1, 2))))
+
+
 def test_mixed_precision_is_that_of_the_run(caplog):
   tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
   try:
-    rebuilt = own.classifier(plain(), 'mine:net', SHAPE, CLASSES)
+    rebuilt = own.classifier(with_operations(), 'mine:net', SHAPE, CLASSES)
   finally:
     tf_keras.mixed_precision.set_global_policy('float32')
   assert rebuilt.layers[1].compute_dtype == 'bfloat16' and rebuilt.layers[1].kernel.dtype == 'float32'

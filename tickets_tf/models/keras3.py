@@ -45,7 +45,8 @@ def from_keras3(model: Any, input_shape: tuple[int, ...] | None = None, name: st
 
   Layers keep their names, arguments, weights and `trainable`; shared layers are shared, models inside it are models.
   Then both compute outputs for random inputs, in inference, once with the model's weights and once with weights moved
-  at random, so that zeros and ones in fresh weights hide nothing. The given model is left as it is.
+  at random, so that zeros and ones in fresh weights hide nothing. The given model is left as it is. Under another
+  precision than float32 of `tf_keras`, the model is rebuilt again in that one after the comparison.
 
   Args:
     model: the Keras 3 model, under any backend.
@@ -67,11 +68,16 @@ def from_keras3(model: Any, input_shape: tuple[int, ...] | None = None, name: st
     if input_shape is None:
       raise UsageError(f'{name}: this Keras 3 model is not built; expected one with keras.Input, or an input_shape')
     model.build((None, *input_shape))
-  rebuilding = _Rebuilding(name, follow=False)
-  rebuilt = rebuilding.finish(model)
-  largest = _prove_equal(model, rebuilding, rebuilt, name)
+  policy = keras.mixed_precision.global_policy()
+  keras.mixed_precision.set_global_policy('float32')  # Operations have that of the process.
+  try:
+    rebuilding = _Rebuilding(name, follow=False)
+    rebuilt = rebuilding.finish(model)
+    largest = _prove_equal(model, rebuilding, rebuilt, name)
+  finally:
+    keras.mixed_precision.set_global_policy(policy)
   logging.warning('%s: a Keras 3 model, rebuilt in tf_keras; its outputs differ by at most %.1e', name, largest)
-  if keras.mixed_precision.global_policy().name == 'float32':
+  if policy.name == 'float32':
     return rebuilt
   return _Rebuilding(name, follow=True).finish(model)
 
