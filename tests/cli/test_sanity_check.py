@@ -112,3 +112,17 @@ def test_recorded_accuracies_are_judged_again_without_a_run(monkeypatch, tmp_pat
       each.drop for each in found.judgements]
   assert [each.interval for each in second.judgements] == [each.interval for each in found.judgements]
   assert (again / 'report.html').exists() and (again / 'report.md').exists()
+
+
+def test_what_cannot_be_asked_leaves_no_folder(monkeypatch, tmp_path, world):
+  with pytest.raises(UsageError, match="unknown check 'nope'"):
+    main(monkeypatch, tmp_path / 'none', checks=['nope'])
+  assert not (tmp_path / 'none').exists()
+
+
+def test_a_file_that_cannot_be_judged_again_is_told_with_its_flag(tmp_path):
+  code = 'from tickets_tf.cli import sanity_check; sanity_check.run()'
+  done = subprocess.run([sys.executable, '-c', code, f'--rejudge={tmp_path / "none.json"}',
+                         f'--output={tmp_path / "again"}'], capture_output=True, text=True)
+  assert done.returncode == 2 and not (tmp_path / 'again').exists()
+  assert f'--rejudge={tmp_path / "none.json"}: expected a verdicts.json' in done.stderr

@@ -53,3 +53,11 @@ def test_what_could_not_fail_says_why():
     ('the labels and pixels', None, {}, 'it is open what the labels and pixels are worth to snip: fewer than 3 seeds')])
 def test_a_sentence_tells_both_ends(subject, interval, settings, expected):
   assert sentence('snip', subject, interval, **settings) == expected
+
+
+@pytest.mark.parametrize('subject, are', [
+    ('the freedom to keep single weights', 'is'), ('its difference from luck', 'is'),
+    ('its choice of weights within a layer, beyond their number on paths', 'is'), ('its layer ratios', 'are'),
+    ('the weights that it starts from', 'are')])
+def test_a_verb_goes_with_the_head_of_its_subject(subject, are):
+  assert f'{subject} {are} worth at most' in sentence('snip', subject, (-1.0, 1.0))

@@ -63,7 +63,7 @@ def verdicts(rules=tuple(RULES), ratios=(0.9, 0.95, 0.98), checks=tuple(CHECKS),
   of_dense = DENSE + rng.normal(0, spread, seeds)
   found = [each for rule in rules for ratio in ratios
            for each in _of_rule(rule, ratio, checks, luck[ratio], spread, rng)]
-  gaps = [evidence('dense', ratio, 'luck', of_dense, luck[ratio], allocation='', subject='what it has beyond luck')
+  gaps = [evidence('dense', ratio, 'luck', of_dense, luck[ratio], allocation='', subject='its difference from luck')
           for ratio in ratios]
   steps = [each for rule in rules * ladders for ratio in ratios
            for each in _steps(rule, ratio, luck[ratio], spread, rng)]
@@ -141,7 +141,7 @@ def _of_rule(rule, ratio, checks, luck, spread, rng):
     cut = tuple((False, check == 'invert' and ratio == 0.98 and seed % 2 == 0) for seed in range(seeds))
     checked[[other for _, other in cut]] = GUESSING
     yield evidence(rule, ratio, check, original, original if identical else checked, identical=identical, cut=cut)
-  yield evidence(rule, ratio, 'luck', original, luck, subject='what it has beyond luck')
+  yield evidence(rule, ratio, 'luck', original, luck, subject='its difference from luck')
 
 
 def _steps(rule, ratio, luck, spread, rng):

@@ -154,4 +154,4 @@ def _live(original: Original, mask: Mask) -> Mask:
 REARRANGE_EFFECTIVE = Check(
     'ticket', rearrange_effective, 'what are its positions worth, beyond the number of weights on paths?',
     'its mask is rearranged within each layer, with equally many weights on paths',
-    'which weights of a layer it keeps, beyond their number on paths', always=False)
+    'its choice of weights within a layer, beyond their number on paths', always=False)

@@ -192,17 +192,18 @@ def _filter_counts(kernel: Kernel, mask: Mask) -> npt.NDArray[np.int64]:
 
 
 REARRANGE = Check('ticket', rearrange, 'what are its positions worth, beyond its layer ratios?',
-                  'its mask is rearranged within each layer', 'which weights of a layer it keeps')
+                  'its mask is rearranged within each layer', 'its choice of weights within a layer')
 REARRANGE_FILTERS = Check('ticket', rearrange_filters,
                           'what are its positions worth, beyond its counts per filter?',
-                          'its mask is rearranged within each filter', 'which weights of a filter it keeps',
+                          'its mask is rearranged within each filter', 'its choice of weights within a filter',
                           always=False)
 REARRANGE_GLOBALLY = Check('ticket', rearrange_globally,
                            'what are its positions and layer ratios worth together?',
-                           'its mask is rearranged over the whole network', 'which weights of the network it keeps',
+                           'its mask is rearranged over the whole network', 'its choice of weights',
                            always=False)
 INVERT = Check('ticket', invert, 'what is the order of its scores worth?',
-               'the lowest scores are kept instead of the highest', 'the order of its scores within a layer', of_scores=True)
+               'the lowest scores are kept instead of the highest', 'the order of its scores within a layer',
+               of_scores=True)
 PATTERN_1X4 = Check('ticket', functools.partial(confine, pattern=patterns.BLOCKS_OF_FOUR),
                     'what do blocks of 4 inputs cost it?', 'its weights are kept in blocks of 4 inputs',
                     'the freedom to keep single weights', always=False, pattern='1x4')

@@ -124,7 +124,7 @@ def _parts_proof(original: Original, weights: Weights) -> dict[str, Any]:
 
 
 SHUFFLE_WEIGHTS = Check('ticket', shuffle_weights, 'what is each weight\'s place worth?',
-                        'its kept weights change places within each layer', 'where in a layer each weight is')
+                        'its kept weights change places within each layer', 'the place of each weight within its layer')
 REINITIALISE = Check('ticket', reinitialise, 'what are the weights worth (batch norm and biases stay)?',
                      'its kernels are drawn afresh (batch norm and biases stay)', 'the weights that it starts from')
 REINITIALISE_ALL = Check('ticket', reinitialise_all, 'what is all that was trained worth, beyond the mask?',

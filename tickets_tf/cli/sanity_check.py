@@ -9,6 +9,8 @@ What it would take and could show, without a run: --plan. Recorded accuracies ju
 --rejudge=VERDICTS.json --output=DIR.
 """
 
+from collections.abc import Iterable
+import contextlib
 import math
 import pathlib
 from typing import TYPE_CHECKING
@@ -76,9 +78,14 @@ def main() -> bool:
   if values.hours:
     plan = planning.within(plan, values.hours, progress=base.progress)
     print(f'--hours={values.hours:g}: {plan.seeds} seeds')
-  folder = _folder(values.report or plan.folder(), f'--report={values.report}' if values.report else
-                   f'--output_dir={base.output_dir}')
-  verdicts = sanity_check(plan, progress=base.progress)
+  folder = pathlib.Path(values.report or plan.folder()).expanduser()
+  made = [path for path in (folder, *folder.parents) if not path.exists()]
+  _folder(folder, f'--report={values.report}' if values.report else f'--output_dir={base.output_dir}')
+  try:
+    verdicts = sanity_check(plan, progress=base.progress)
+  except UsageError:
+    _remove_empty(made)
+    raise
   _show(verdicts, folder)
   return not verdicts.failures
 
@@ -93,8 +100,11 @@ def _rejudge() -> bool:
     raise UsageError(f'--rejudge={values.rejudge} --output={values.output}: expected a verdicts.json and a folder to '
                      'write to, both')
   margin = Margin.parse(values.margin) if values['margin'].present else None
-  verdicts = rejudge(pathlib.Path(values.rejudge).expanduser(), margin,
-                     values.alpha if values['alpha'].present else None)
+  try:
+    verdicts = rejudge(pathlib.Path(values.rejudge).expanduser(), margin,
+                       values.alpha if values['alpha'].present else None)
+  except UsageError as error:
+    raise UsageError(f'--rejudge={values.rejudge}: expected a verdicts.json of a sanity check: {error}') from error
   _show(verdicts, _folder(values.output, f'--output={values.output}'))
   return True
 
@@ -107,6 +117,13 @@ def _folder(path: str | pathlib.Path, flag: str) -> pathlib.Path:
   except OSError as error:
     raise UsageError(f'{flag}: cannot be written to: {error.strerror}') from error
   return folder
+
+
+def _remove_empty(folders: Iterable[pathlib.Path]) -> None:
+  """Removes folders, the innermost first, that nothing was written to."""
+  with contextlib.suppress(OSError):
+    for folder in folders:
+      folder.rmdir()
 
 
 def _show(verdicts: 'Verdicts', folder: pathlib.Path) -> None:

@@ -22,7 +22,7 @@ SMARTNESS = 'smartness'
 SEEDS = 'seeds'
 # By the name that takes the place of a check's.
 _COMPARED = {
-    LUCK: Compared('does it beat random tickets with smart ratios?', 'what it has beyond luck'),
+    LUCK: Compared('does it beat random tickets with smart ratios?', 'its difference from luck'),
     POSITIONS: Compared('what are the positions that it chose worth, beyond its layer ratios?', 'its positions'),
     RATIOS: Compared('what are its layer ratios worth, beyond smart ratios?', 'its layer ratios'),
     SMARTNESS: Compared('what are smart layer ratios worth, beyond uniform ones?', 'smart layer ratios'),

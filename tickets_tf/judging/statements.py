@@ -58,7 +58,7 @@ def obstacle(failed: int, cut: int, gap: Interval | None, margin: float) -> str:
   if cut:
     reasons.append(f'{cut} of the original tickets collapsed')
   if gap is None or not gap[0] > margin:
-    reasons.append(f'the gap between the dense network and luck is not shown to be above {margin:g} points')
+    reasons.append(f'the gap between the dense network and luck is not shown to be above {margin:.3g} points')
   return ', and '.join(reasons)
 
 
@@ -99,7 +99,7 @@ def sentence(rule: str, subject: str, interval: Interval | None, together: str =
 def _verb(subject: str) -> str:
   """Returns 'are' if a subject is about more than one thing, by the last word of its head."""
   head = subject
-  for word in (',', ' of ', ' that ', ' it ', ' in ', ' beyond ', ' under '):
+  for word in (',', ' of ', ' that ', ' to ', ' it ', ' in ', ' beyond ', ' under '):
     head = head.partition(word)[0]
   plural = ' and ' in head or (head.endswith('s') and not subject.startswith('which '))
   return 'are' if plural else 'is'
