@@ -110,6 +110,7 @@ def test_what_cannot_be_converted_or_run_is_one_line(ticket, monkeypatch):
   def unsupported(*_, **__):
     raise KeyError('no such operator\nand a second line')
 
+  assert onnx_program.first_line(AssertionError()) == 'AssertionError'
   monkeypatch.setattr(tf2onnx.convert, 'from_function', unsupported)
   with pytest.raises(TicketsError, match=r'^model.onnx: cannot be converted to ONNX: .*no such operator.*$'):
     onnx_file.convert(ticket)

@@ -19,7 +19,7 @@ from tickets_tf.export import choice
 from tickets_tf.export import verify
 from tickets_tf.export.classifier import DESCRIPTION, ENCLOSED, LABELS
 from tickets_tf.export.export_report import ExportedOnnx
-from tickets_tf.export.onnx_program import OnnxProgram
+from tickets_tf.export.onnx_program import OnnxProgram, first_line
 from tickets_tf.export.saved_model import SavedModelClassifier
 
 _OPSET = 15  # ONNX Runtime 1.10 and later read it
@@ -144,7 +144,7 @@ def convert(classifier: SavedModelClassifier) -> Model:
     with notes.dropped():
       model, _ = tf2onnx.convert.from_function(outputs, [images], opset=_OPSET)
   except Exception as error:  # The converter's rewriters raise whatever comes up.
-    raise TicketsError(f'{FORMS[0].file}: cannot be converted to ONNX: {str(error).splitlines()[0]}') from error
+    raise TicketsError(f'{FORMS[0].file}: cannot be converted to ONNX: {first_line(error)}') from error
   for tensor in (*model.graph.input, *model.graph.output):
     tensor.type.tensor_type.shape.dim[0].dim_param = 'N'
   return model
@@ -207,7 +207,7 @@ def _measure(form: Form, model: Model, names: Collection[str], classifier: Saved
   try:
     changed = form.change(_copy(model))
   except Exception as error:  # The quantiser raises whatever comes up.
-    raise TicketsError(f'cannot be made: {str(error).splitlines()[0]}') from error
+    raise TicketsError(f'cannot be made: {first_line(error)}') from error
   content = finish(changed, classifier)
   outputs = OnnxProgram(changed.SerializeToString()).run(verifier.images)
   shipped = OnnxProgram(content).run(verifier.images)['probabilities']

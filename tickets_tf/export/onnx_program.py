@@ -25,6 +25,11 @@ def check_installed() -> None:
     raise UsageError(f'--onnx: {", ".join(missing)} not installed: pip install "tickets_tf[onnx]"')
 
 
+def first_line(error: Exception) -> str:
+  """Returns the first line of an error's message, or the error's type if it has none."""
+  return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 class OnnxProgram:
   """The computation in an ONNX file that takes `images`.
 
@@ -44,7 +49,7 @@ class OnnxProgram:
     try:
       self._session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
     except Exception as error:  # The runtime's exceptions share no other base.
-      raise TicketsError(f'ONNX Runtime refuses the file: {str(error).splitlines()[0]}') from error
+      raise TicketsError(f'ONNX Runtime refuses the file: {first_line(error)}') from error
     self._outputs = [output.name for output in self._session.get_outputs()]
     self._image: npt.NDArray[np.uint8] | None = None
 
