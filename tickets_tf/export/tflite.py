@@ -113,13 +113,13 @@ def convert(classifier: SavedModelClassifier, variant: Variant,
   variant.prepare(converter, calibration)
   if variant.sparse:
     converter.optimizations = [*converter.optimizations, tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
-  try:
-    with notes.dropped():
+  with notes.dropped():
+    try:
       content = converter.convert()
-  except (OSError, RuntimeError, ValueError, tf.errors.OpError, ConverterError) as error:
-    # The converter's message begins with a line of the code that called it.
-    reason = str(error).splitlines()[0].rpartition('error: ')[2]
-    raise TicketsError(f'{variant.name}: cannot be converted to TFLite: {reason}') from error
+    except (OSError, RuntimeError, ValueError, tf.errors.OpError, ConverterError) as error:
+      # The converter's message begins with a line of the code that called it.
+      reason = str(error).splitlines()[0].rpartition('error: ')[2]
+      raise TicketsError(f'{variant.name}: cannot be converted to TFLite: {reason}') from error
   return enclose(_finished(content), classifier.description)
 
 
