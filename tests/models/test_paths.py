@@ -49,6 +49,16 @@ def test_a_chain_by_hand():
   assert Collapse(**json.loads(json.dumps(dataclasses.asdict(found)))) == found
 
 
+def test_a_constraint_that_keras_has_not_registered_changes_nothing():
+  class Shifted(keras.constraints.Constraint):
+    def __call__(self, w):
+      return w + 1.0
+
+  model = keras.Sequential([L.Dense(2, kernel_constraint=Shifted(), name='dense', input_shape=(2,))])
+  mask = mask_of(model, dense=[(0, 1)])
+  assert effective_mask(model, mask) == mask
+
+
 def test_a_bias_is_no_input():
   model = chain(2, 2, 1)
   for layer in model.layers:

@@ -220,14 +220,14 @@ class _Flow:
     return self._unknown(node, inputs)
 
   def _twin(self, layer: keras.layers.Layer, x: tf.Tensor) -> keras.layers.Layer:
-    # A copy of the layer with the mask for its kernel, and nothing else.
+    # A copy of the layer with the mask for its kernel. A user's own constraint may not be registered with Keras.
     if id(layer) not in self._twins:
       # In float64, because oneDNN's float32 gradient of a strided 1x1 kernel writes outside its memory if the input has
       # few channels (oneDNN issue 6035).
       plain = {'use_bias': False, 'bias_axes': None, 'activation': 'linear', 'dtype': 'float64', 'trainable': True}
-      config = {key: 'zeros' if key.endswith('_initializer') else plain.get(key, value)
-                for key, value in layer.get_config().items()}
-      twin = type(layer).from_config(config)
+      twin = type(layer).from_config({key: 'zeros' if key.endswith('_initializer') else plain.get(key, value)
+                                      for key, value in layer.get_config().items()
+                                      if not key.endswith(('_constraint', '_regularizer'))})
       twin.build(x.shape)
       kernels = [kernel for kernel in self._kernels if kernel.layer is layer]
       twin.set_weights([self._mask[kernel.name] for kernel in kernels])
