@@ -14,4 +14,4 @@ def line(share_epochs, *accuracies):
 
 def found(*lowest, tolerance=2.0):
   """Returns lines whose ends are right on 90%; `lowest` has pairs of shared epochs and the accuracy between them."""
-  return Instability('first', 1, tolerance, tuple(line(share, 0.9, accuracy, 0.9) for share, accuracy in lowest))
+  return Instability('first', 1, tolerance, tuple(line(share, 0.9, accuracy, 0.9) for share, accuracy in lowest), 10.0)

@@ -34,6 +34,13 @@ def test_a_barrier_of_just_the_tolerance_connects():
   assert lines.found((0, 0.874), tolerance=2.5).connected_from is None
 
 
+def test_trainings_that_guess_are_not_connected():
+  made = lines.line(0, 0.1, 0.1, 0.11), lines.line(1, 0.3, 0.3, 0.3)
+  guesses = instability.Instability('first', 1, 2.0, made, 10.0)
+  assert [guesses.is_connected(line) for line in guesses.lines] == [False, True]
+  assert [guesses.could_show(line) for line in guesses.lines] == [False, True]
+
+
 def test_all_of_it_is_read_as_it_was_written(tmp_path):
   found, path = lines.found((0, 0.3), (2, 0.89)), tmp_path / 'instability.json'
   instability.write(path, found)

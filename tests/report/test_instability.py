@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ElementTree
 
 from tests.judging import lines
+from tickets_tf.judging.instability import Instability
 from tickets_tf.report import instability
 
 
@@ -12,6 +13,13 @@ def test_the_table_has_a_line_for_each_number_of_shared_epochs():
   assert first.split() == ['0', '90.00', '90.00', '30.00', 'at', '0.5', '60.00', '0.6000', 'no']
   assert second.split() == ['2', '90.00', '90.00', '89.00', 'at', '0.5', '1.00', '0.0100', 'yes']
   assert conclusion == 'connected from 2 shared epochs on: no barrier of more than 2 points (tried: 0, 2)'
+
+
+def test_trainings_that_guess_show_no_barrier():
+  guesses = Instability('first', 1, 2.0, (lines.line(3, 0.1, 0.1, 0.11),), 10.0)
+  table, conclusion = instability.instability_table(guesses).splitlines()[-2:]
+  assert table.endswith('cannot show')
+  assert conclusion.startswith('no barrier could show after 3 shared epochs: the trainings are at most 2 points better')
 
 
 def test_trainings_that_are_never_connected_are_told_as_such():

@@ -18,6 +18,7 @@ from tickets_tf.experiment import stages
 from tickets_tf.experiment import sweep
 from tickets_tf.experiment import ticket_stage
 from tickets_tf.experiment import train
+from tickets_tf.judging import evidence
 from tickets_tf.judging import instability as judging
 from tickets_tf.judging.instability import Instability
 from tickets_tf.judging.instability import Line
@@ -87,13 +88,14 @@ def instability(base: Settings, share_epochs: Sequence[int], path: pathlib.Path,
     raise TicketsError(f'{run.name}: {problem}')
   judge = _Judge(first, points, say)
   order_seed = next(iter(others.values())).settings.order_seed
+  guessing = evidence.guessing(outcome.records[first])
   for other in others.values():
     names = (first.name, other.name)
     if names not in known:
       known[names] = judge.line(other)
-      judging.write(path, Instability(first.name, order_seed, tolerance, tuple(known.values())))
+      judging.write(path, Instability(first.name, order_seed, tolerance, tuple(known.values()), guessing))
   found = Instability(first.name, order_seed, tolerance,
-                      tuple(known[first.name, other.name] for other in others.values()))
+                      tuple(known[first.name, other.name] for other in others.values()), guessing)
   judging.write(path, found)
   return found
 

@@ -76,17 +76,24 @@ class Instability:
     order_seed: seed of the order that the second training has after the shared epochs.
     tolerance: the highest barrier, in percent points, at which two trainings count as connected.
     lines: in rising order of `share_epochs`.
+    guessing: accuracy of guessing, in percent.
     format: version of the file.
   """
   ticket: str
   order_seed: int
   tolerance: float
   lines: tuple[Line, ...]
+  guessing: float
   format: int = FORMAT
 
+  def could_show(self, line: Line) -> bool:
+    """Returns whether a barrier could show: trainings that are hardly better than guessing have nothing to lose."""
+    return 100 * sum(line.ends) / 2 - self.guessing > self.tolerance
+
   def is_connected(self, line: Line) -> bool:
-    """Returns whether the two trainings of a line are linearly connected."""
-    return line.barrier <= self.tolerance + 1e-9  # A barrier of just the tolerance passes, whatever its last bit.
+    """Returns whether the two trainings of a line are shown to be linearly connected."""
+    # A barrier of just the tolerance passes, whatever its last bit.
+    return self.could_show(line) and line.barrier <= self.tolerance + 1e-9
 
   @property
   def connected_from(self) -> int | None:

@@ -27,6 +27,9 @@ def instability_table(found: Instability) -> str:
 def instability_sentence(found: Instability) -> str:
   """Returns the conclusion as one sentence."""
   epochs = ', '.join(str(line.share_epochs) for line in found.lines)
+  if not found.could_show(found.lines[-1]):
+    return (f'no barrier could show after {found.lines[-1].share_epochs} shared epochs: the trainings are at most '
+            f'{found.tolerance:g} points better than guessing (tried: {epochs})')
   if found.connected_from is None:
     return (f'not connected after {found.lines[-1].share_epochs} shared epochs: a barrier of more than '
             f'{found.tolerance:g} points (tried: {epochs})')
@@ -53,5 +56,6 @@ def write_instability(found: Instability, path: pathlib.Path) -> None:
 def _row(found: Instability, line: Line) -> tuple[str, ...]:
   first, second = (f'{100 * accuracy:.2f}' for accuracy in line.ends)
   loss = '-' if line.loss_barrier is None else f'{line.loss_barrier:.4f}'
+  connected = 'yes' if found.is_connected(line) else 'no' if found.could_show(line) else 'cannot show'
   return (str(line.share_epochs), first, second, f'{100 * line.lowest.accuracy:.2f} at {line.lowest.position:g}',
-          f'{line.barrier:.2f}', loss, 'yes' if found.is_connected(line) else 'no')
+          f'{line.barrier:.2f}', loss, connected)
