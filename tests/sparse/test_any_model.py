@@ -148,7 +148,9 @@ def test_a_saved_model_loads_and_trains_on_with_its_mask(network, small_batch, t
   model.compile(SGD(0.01), LOSS)
   model.fit(*small_batch, verbose=0)
   expected = model(small_batch[0], training=False)
-  for name in ('model.keras', 'model.h5', 'saved_model'):
+  # Keras writes SavedModels slowly: those of networks whose layers are all Keras' own and wrapped as such are left out.
+  plain = network in (networks.attention, networks.over_time, networks.spectral, networks.recurrent)
+  for name in ('model.keras', 'model.h5', 'saved_model')[:2 if plain else 3]:
     model.save(tmp_path / name)
     loaded = keras.models.load_model(tmp_path / name)
     assert sparse.mask_of(loaded) == mask, name
