@@ -62,6 +62,16 @@ def test_a_module_in_the_current_folder_is_found(tmp_path, monkeypatch):
   assert Registry('thing').get('a_module_of_my_own:rule')() == 5
 
 
+def test_a_folder_whose_name_an_installed_one_has_too_is_found(tmp_path, monkeypatch):
+  installed, here = tmp_path / 'site' / 'shared_by_two', tmp_path / 'here' / 'shared_by_two'
+  for folder, name in ((installed, 'theirs'), (here, 'mine')):
+    folder.mkdir(parents=True)
+    (folder / f'{name}.py').write_text('def rule(): return 6\n')
+  monkeypatch.chdir(here.parent)
+  monkeypatch.setattr('sys.path', [*[path for path in __import__('sys').path if path], str(installed.parent)])
+  assert Registry('thing').get('shared_by_two.mine:rule')() == 6
+
+
 def test_models_take_a_depth():
   registry.MODELS.check('resnet32')
   registry.MODELS.check('vgg')

@@ -145,7 +145,9 @@ class AllocationRegistry(Registry):
 
 
 def _find_from_here(module_name: str) -> None:
-  if importlib.util.find_spec(module_name.partition('.')[0]) is None and os.getcwd() not in sys.path:
+  found = importlib.util.find_spec(module_name.partition('.')[0])
+  # A folder without __init__.py has no origin: others may have modules under its name, as `examples`, and so may this.
+  if (found is None or found.origin is None) and os.getcwd() not in sys.path:
     sys.path.append(os.getcwd())
 
 
