@@ -52,7 +52,7 @@ def test_all_of_it_is_read_as_it_was_written(tmp_path):
 
 @pytest.mark.parametrize('text, message', [
     ('{', 'cannot be read'), ('{}', 'format None: expected 1'), ('{"format": 2}', 'format 2: expected 1'),
-    ('{"format": 1}', 'cannot be read as lines between trainings: .*`ticket`')])
+    ('{"format": 1}', 'does not hold lines between trainings: .*`ticket`')])
 def test_a_damaged_file_is_one_line(text, message, tmp_path):
   (tmp_path / 'instability.json').write_text(text)
   with pytest.raises(UsageError, match=rf'instability\.json: {message}') as caught:

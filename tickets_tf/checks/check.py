@@ -73,7 +73,9 @@ class Original:
 
 # From the training examples, the number of classes and a random generator to changed examples and the proof.
 DataCheck = Callable[['Examples', int, np.random.Generator], tuple['Examples', Proof]]
-# From the original ticket and a random generator to a mask, the weights under it and the proof.
+# What a check of the ticket returns: a mask, the weights under it and the proof.
+Changed = tuple[Mask, Weights, dict[str, Any]]
+# From the original ticket and a random generator to what has changed.
 TicketCheck = Callable[[Original, np.random.Generator], tuple[Mask, Weights, Proof]]
 
 

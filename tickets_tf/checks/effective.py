@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tickets_tf.checks import positions
+from tickets_tf.checks.check import Changed
 from tickets_tf.checks.check import Check
 from tickets_tf.checks.check import Original
 from tickets_tf.errors import TicketsError
@@ -23,7 +24,7 @@ _TRIES = 400  # masks whose paths are followed, at most
 _PATIENCE = 40  # smallest moves that may fail one after the other
 
 
-def rearrange_effective(original: Original, rng: np.random.Generator) -> positions.Changed:
+def rearrange_effective(original: Original, rng: np.random.Generator) -> Changed:
   """Rearranges the mask within each layer, with as many weights on paths as the original has.
 
   Args:

@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tickets_tf.checks.check import Changed
 from tickets_tf.checks.check import Check
 from tickets_tf.checks.check import Original
-from tickets_tf.checks.check import Weights
 from tickets_tf.errors import TicketsError
 from tickets_tf.pruning import patterns
 from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
-
-Changed = tuple[Mask, Weights, dict[str, Any]]
 
 
 def rearrange(original: Original, rng: np.random.Generator) -> Changed:

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from tickets_tf.checks.check import Changed
 from tickets_tf.checks.check import Check
 from tickets_tf.checks.check import Original
 from tickets_tf.checks.check import Weights
-from tickets_tf.pruning.mask import Mask
-
-_Changed = tuple[Mask, Weights, dict[str, Any]]
 
 
-def shuffle_weights(original: Original, rng: np.random.Generator) -> _Changed:
+def shuffle_weights(original: Original, rng: np.random.Generator) -> Changed:
   """Permutes the kept weights of each layer among its kept positions.
 
   Args:
@@ -35,7 +33,7 @@ def shuffle_weights(original: Original, rng: np.random.Generator) -> _Changed:
   return original.mask, weights, {**_weights_proof(original, weights), 'same_values_in_each_layer': same}
 
 
-def reinitialise(original: Original, rng: np.random.Generator) -> _Changed:
+def reinitialise(original: Original, rng: np.random.Generator) -> Changed:
   """Draws the kernels again from the layers' initialisers; mask, biases and batch norm do not change.
 
   Args:
@@ -51,7 +49,7 @@ def reinitialise(original: Original, rng: np.random.Generator) -> _Changed:
   return original.mask, weights, _sizes_proof(original, weights)
 
 
-def reinitialise_all(original: Original, rng: np.random.Generator) -> _Changed:
+def reinitialise_all(original: Original, rng: np.random.Generator) -> Changed:
   """Draws everything again from the layers' initialisers, biases and batch norm too; the mask alone does not change.
 
   Args:
@@ -69,7 +67,7 @@ def reinitialise_all(original: Original, rng: np.random.Generator) -> _Changed:
                                                 'other_variables_changed': changed}
 
 
-def signs(original: Original, rng: np.random.Generator) -> _Changed:
+def signs(original: Original, rng: np.random.Generator) -> Changed:
   """Keeps the signs of the weights, and draws their magnitudes again from the layers' initialisers.
 
   Args:
@@ -85,7 +83,7 @@ def signs(original: Original, rng: np.random.Generator) -> _Changed:
   return original.mask, weights, {**_sizes_proof(original, weights), **_parts_proof(original, weights)}
 
 
-def magnitudes(original: Original, rng: np.random.Generator) -> _Changed:
+def magnitudes(original: Original, rng: np.random.Generator) -> Changed:
   """Keeps the magnitudes of the weights, and draws their signs again from the layers' initialisers.
 
   Args:

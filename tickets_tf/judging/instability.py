@@ -125,13 +125,7 @@ def read(path: pathlib.Path) -> Instability:
   Raises:
     UsageError: if the file is missing, damaged or of another format; one line that names it.
   """
-  values = records.read_json(path)
-  if values.get('format') != FORMAT:
-    raise UsageError(f'{path}: format {values.get("format")}: expected {FORMAT}, the one of this program')
-  try:
-    return msgspec.convert(values, Instability)
-  except msgspec.ValidationError as error:
-    raise UsageError(f'{path}: cannot be read as lines between trainings: {error}') from error
+  return records.read_value(path, Instability, FORMAT, 'lines between trainings')
 
 
 def check_epochs(share_epochs: Sequence[int], epochs: int) -> tuple[int, ...]:

@@ -142,13 +142,7 @@ def read(path: pathlib.Path) -> LookHistory | None:
   """
   if not path.exists():
     return None
-  values = records.read_json(path)
-  if values.get('format') != FORMAT:
-    raise UsageError(f'{path}: format {values.get("format")}: expected {FORMAT}, the one of this program')
-  try:
-    return msgspec.convert(values, LookHistory)
-  except msgspec.ValidationError as error:
-    raise UsageError(f'{path}: does not hold looks: {error}') from error
+  return records.read_value(path, LookHistory, FORMAT, 'looks')
 
 
 def write(path: pathlib.Path, history: LookHistory) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 from typing import Any
+from typing import TypeVar
 
 import msgspec
 
@@ -18,6 +19,8 @@ from tickets_tf.runs.settings import from_dict
 
 # It rises whenever a key changes its name or meaning.
 FORMAT = 3
+
+_Value = TypeVar('_Value')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,6 +214,27 @@ def _from_json(values: Mapping[str, Any]) -> Record:
 def write_json(path: pathlib.Path, value: object) -> None:
   """Writes a JSON file that people can read, whole or not at all."""
   files.write_text(path, json.dumps(value, indent=2, allow_nan=False) + '\n')
+
+
+def read_value(path: pathlib.Path, kind: type[_Value], version: int, what: str) -> _Value:
+  """Reads a JSON file as a value that has its format in it.
+
+  Args:
+    path: the file.
+    kind: a dataclass.
+    version: the format that this program reads.
+    what: what the file holds, for messages.
+
+  Raises:
+    UsageError: if it cannot be read, is of another format or holds something else; one line that names the file.
+  """
+  values = read_json(path)
+  if values.get('format') != version:
+    raise UsageError(f'{path}: format {values.get("format")}: expected {version}, the one of this program')
+  try:
+    return msgspec.convert(values, kind)
+  except msgspec.ValidationError as error:
+    raise UsageError(f'{path}: does not hold {what}: {error}') from error
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
