@@ -3,11 +3,15 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import tickets_tf
 from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.export import card
+from tickets_tf.export import onnx_classifier
 from tickets_tf.export import onnx_file
 from tickets_tf.export import onnx_program
+from tickets_tf.export import predict
 from tickets_tf.export import verify
 from tickets_tf.export.export_report import ExportedSavedModel, ExportReport
 from tickets_tf.export.onnx_program import OnnxProgram
@@ -149,3 +153,47 @@ def test_a_form_that_cannot_be_made_is_a_line(ticket, verifier, tmp_path, monkey
   rows = onnx_file.write(ticket, verifier, tmp_path, 100, lines.append)
   assert [row.file for row in rows] == [path.name for path in tmp_path.iterdir()] == ['model.onnx']
   assert lines[1:] == ['other.onnx: cannot be made: unknown initializers']
+
+
+@with_packages
+def test_a_file_classifies_images_as_the_saved_model_does(written, ticket, digits, tmp_path):
+  """Whatever kind of file an image is in: what decodes it is the same."""
+  found = tickets_tf.load_ticket(written[0] / 'model.onnx')
+  assert found.class_names == ticket.class_names and found.image_shape == ticket.image_shape
+  np.testing.assert_allclose(found.predict(digits.test.images[0]), ticket.predict(digits.test.images[0]), atol=1e-5)
+  for index, pixels in enumerate(digits.test.images[:12, ..., 0]):
+    image = Image.fromarray(np.kron(pixels, np.ones((4, 4), np.uint8)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / f'{index}.jpg', ('WEBP', 'JPEG')[index % 2], exif=exif)
+    Image.fromarray(np.asarray(image, np.uint16) * 200).save(tmp_path / f'deep{index}.png')
+  paths = predict.find_images([str(tmp_path)])
+  onnx, expected = (list(predict.classify_files(each, paths)) for each in (found, ticket))
+  assert len(paths) == 24 and len({str(each['classes']) for each in onnx}) > 12
+  for one, other in zip(onnx, expected, strict=True):
+    assert one['image'] == other['image'] and one['classes'][0]['class'] == other['classes'][0]['class']
+    assert one['classes'][0]['probability'] == pytest.approx(other['classes'][0]['probability'], abs=1e-4)
+
+
+@with_packages
+def test_what_is_no_onnx_file_of_a_ticket_is_one_line(written, tmp_path):
+  import onnx
+  path = tmp_path / 'a.onnx'
+  content = (written[0] / 'model.onnx').read_bytes()
+  for bad in (b'', content[:len(content) // 2], b'\x89PNG' * 9):
+    path.write_bytes(bad)
+    with pytest.raises(UsageError, match=rf'^{path}: damaged, or not an .onnx file that bin/export wrote .*$'):
+      tickets_tf.load_ticket(path)
+  model = onnx.load_from_string(content)
+  del model.metadata_props[:]
+  onnx.save(model, path)
+  with pytest.raises(UsageError, match=rf"^{path}: not an .onnx file .* \(its metadata has no 'ticket.json'\)$"):
+    tickets_tf.load_ticket(path)
+
+
+def test_a_missing_runtime_is_named(tmp_path, monkeypatch):
+  monkeypatch.setattr(onnx_classifier.importlib.util, 'find_spec', lambda name: None)
+  (tmp_path / 'a.onnx').touch()
+  expected = f'{tmp_path}/a.onnx: ONNX files need onnxruntime, which is not installed: pip install onnxruntime'
+  with pytest.raises(UsageError, match=f'^{re.escape(expected)}$'):
+    tickets_tf.load_ticket(tmp_path / 'a.onnx')

@@ -2,8 +2,8 @@
 
     tickets-predict --model=PATH images...
 
-PATH is a .tflite file, a SavedModel or the folder of a run; images are files, folders and globs. An image that cannot
-be read is named and skipped, and the exit code is then 1.
+PATH is a .tflite or .onnx file, a SavedModel or the folder of a run; images are files, folders and globs. An image that
+cannot be read is named and skipped, and the exit code is then 1.
 """
 
 import json
@@ -19,7 +19,7 @@ _NAMED = 8  # skipped files that are named before the rest is counted
 
 def define_flags() -> None:
   """Defines the program's flags."""
-  flags.DEFINE_string('model', '', 'a .tflite file or a SavedModel of tickets-export, or the folder of a run')
+  flags.DEFINE_string('model', '', 'a .tflite or .onnx file or a SavedModel of tickets-export, or the folder of a run')
   flags.DEFINE_integer('top', 1, 'classes to print of each image, the most probable first', lower_bound=1)
   flags.DEFINE_bool('json', False, 'print one JSON object per image')
 
@@ -28,7 +28,7 @@ def main(images: list[str]) -> bool:
   """Prints a line for each image; returns whether all could be read."""
   values = flags.FLAGS
   if not values.model:
-    raise UsageError('--model is needed: a .tflite file, a SavedModel or the folder of a run')
+    raise UsageError('--model is needed: a .tflite or .onnx file, a SavedModel or the folder of a run')
   with command.loading_tensorflow():
     from tickets_tf import export
     from tickets_tf.export import predict

@@ -37,6 +37,9 @@ class OnnxProgram:
     content: the file.
     threads: threads that it may use; 0: one per core.
 
+  Attributes:
+    metadata: texts by name that its writer put inside.
+
   Raises:
     TicketsError: if the runtime refuses it.
   """
@@ -50,6 +53,7 @@ class OnnxProgram:
       self._session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
     except Exception as error:  # The runtime's exceptions share no other base.
       raise TicketsError(f'ONNX Runtime refuses the file: {first_line(error)}') from error
+    self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
     self._outputs = [output.name for output in self._session.get_outputs()]
     self._image: npt.NDArray[np.uint8] | None = None
 
