@@ -169,6 +169,8 @@ ALLOCATIONS = AllocationRegistry('allocation', {
     'uniform': 'tickets_tf.pruning.layer_ratios:uniform',
     'er': 'tickets_tf.pruning.layer_ratios:er',
     'erk': 'tickets_tf.pruning.layer_ratios:erk',
+    'balanced': 'tickets_tf.pruning.layer_ratios:balanced',
+    'pyramidal': 'tickets_tf.pruning.layer_ratios:pyramidal',
 })
 PATTERNS = Registry('pattern', {
     'unstructured': 'tickets_tf.pruning.patterns:UNSTRUCTURED',

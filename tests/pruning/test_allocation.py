@@ -18,7 +18,7 @@ from tickets_tf.pruning.kernels import Kernel
 GOLDEN = json.loads((pathlib.Path(__file__).parents[1] / 'golden' / 'smart_ratio.json').read_text())
 VARIANTS = {'smart': 'smart', 'linear_decay': 'linear', 'ascend': 'ascending', 'cubic': 'cubic', 'uniform': 'uniform'}
 BY_SCORE = ['global', 'global_convolutions']
-BY_SHAPE = ['smart', 'linear', 'cubic', 'ascending', 'uniform', 'er', 'erk']
+BY_SHAPE = ['smart', 'linear', 'cubic', 'ascending', 'uniform', 'er', 'erk', 'balanced', 'pyramidal']
 
 
 def network(*shapes, classifier=True, residual=False):
@@ -284,6 +284,36 @@ def test_erdos_renyi_layers_that_reach_one_are_whole_and_the_others_rescaled():
   assert allocate(kernels, 0.5, 'er') == [77, 100, 423]
   # Of 780 they are 86, 223, 471, then 105, 100, 575: the rescaling itself fills the first layer.
   assert allocate(kernels, 0.35, 'er') == [100, 100, 580]
+
+
+# Balanced and pyramidal ratios.
+
+
+def test_balanced_layers_keep_equally_many_and_full_ones_hand_their_surplus_on():
+  kernels = network((3, 3, 2, 10), (3, 3, 10, 20), (20, 5), (100, 10))
+  assert allocate(kernels, 1 - 308.5 / 3080, 'balanced') == [77] * 4
+  # Of 770 weights 192.5 would be each layer's. The first is full at 180 and the third at 100: 490 remain for two.
+  assert allocate(kernels, 0.75, 'balanced') == [180, 245, 100, 245]
+
+
+def test_pyramidal_ratios_are_the_powers_of_one_ratio():
+  # 100 r + 200 r^2 + 400 r^3 = 50 + 50 + 50 at r = 0.5, as in the authors' polynomial of the layers' sizes.
+  kernels = network(100, 200, 400, classifier=False)
+  assert allocate(kernels, 1 - 150.5 / 700, 'pyramidal') == [50, 50, 50]
+  shapes = [(3, 3, 5, 40), (3, 3, 40, 50), (50, 60), (60, 10)]
+  sizes = np.array([1800, 18_000, 3000, 600])
+  for ratio in (0.5, 0.9, 0.99):
+    keep = kept_total(network(*shapes), ratio)
+    roots = np.roots([*sizes[::-1], -keep])
+    root, = (each.real for each in roots if abs(each.imag) < 1e-9 and 0 < each.real < 1)
+    counts = allocate(network(*shapes), ratio, 'pyramidal')
+    assert np.all(np.abs(counts - sizes * root ** np.arange(1, 5)) < 1)
+
+
+def test_pyramidal_ratios_of_a_deep_network_leave_no_layer_empty():
+  kernels = network(*[1000] * 200, classifier=False)
+  counts = allocate(kernels, 1 - 1000.5 / 200_000, 'pyramidal')
+  assert min(counts) == 1 and sum(counts) == 1000 and counts == sorted(counts, reverse=True)
 
 
 # Scores decide.

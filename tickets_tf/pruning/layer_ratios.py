@@ -96,6 +96,38 @@ def erk(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object
   return _rescaled(kernels, keep, [_sides(kernel) / kernel.size for kernel in kernels])
 
 
+def balanced(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object = None) -> list[int]:
+  """Balanced ratios (Gadhikar et al. 2023): every layer keeps equally many weights, and a smaller layer all it has.
+
+  In the authors' code what does not fit into a layer is lost. Here the other layers share it equally, so that the total
+  is exact. The classifier is a layer like any other.
+
+  Args:
+    kernels: the network's kernels.
+    keep: weights to keep in total.
+    scores: not used.
+    rng: not used.
+
+  Returns:
+    Kept weights per kernel.
+  """
+  del scores, rng
+  return _rescaled(kernels, keep, [1 / kernel.size for kernel in kernels])
+
+
+def pyramidal(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object = None) -> list[int]:
+  """Pyramidal ratios (Gadhikar et al. 2023): keep ratio r^l, with the one r in (0, 1) that gives the total.
+
+  The classifier is a layer like any other. Arguments and result as for `balanced`.
+  """
+  del scores, rng
+  sizes = np.array([kernel.size for kernel in kernels])
+  level = np.arange(1.0, len(kernels) + 1)
+  shares = _with_total(keep, lambda lost: sizes * (1 - lost)**level)
+  # In deep networks the power can be too small for a float. It is positive all the same, so a weight is kept.
+  return round_exactly(np.maximum(shares, np.finfo(float).tiny), sizes, keep)
+
+
 def like(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object = None,
          counts: Sequence[int] | None = None) -> list[int]:
   """The layer ratios of another ticket, to the weight.
@@ -124,11 +156,17 @@ def like(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: objec
   if sum(counts) == keep:
     return [int(count) for count in counts]
   densities = np.asarray(counts) / sizes
-  low, high = 0.0, 1.0  # All is kept at t = 0, but for layers that the other ticket left empty.
+  # All is kept at t = 0, but for layers that the other ticket left empty.
+  return round_exactly(_with_total(keep, lambda t: sizes * densities**t), sizes, keep)
+
+
+def _with_total(keep: int, shares: Callable[[float], np.ndarray]) -> np.ndarray:
+  # `shares(t)` falls with t in [0, 1]; returns those of the t at which their total is `keep`.
+  low, high = 0.0, 1.0
   for _ in range(60):
     middle = (low + high) / 2
-    low, high = (middle, high) if (sizes * densities**middle).sum() > keep else (low, middle)
-  return round_exactly(sizes * densities**high, sizes, keep)
+    low, high = (middle, high) if shares(middle).sum() > keep else (low, middle)
+  return shares(high)
 
 
 def _sides(kernel: Kernel) -> int:
