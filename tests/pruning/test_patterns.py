@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -158,3 +160,25 @@ def test_groups_are_inputs_whatever_the_order_of_the_axes(name):
   mask = dict(zip(['transposed', 'query', 'output'], masks, strict=True))
   assert patterns.broken_by(pattern, mask, kernels) == []
   assert 'transposed' in patterns.broken_by(pattern, mask)
+
+
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('shape', [(6, 2), (2, 5, 1), (3, 2), (4, 2), (1, 3)])
+def test_bits_of_positions_count_the_masks_that_a_pattern_allows(name, shape):
+  pattern = registry.PATTERNS.get(name)
+  masks = [np.reshape(bits, shape) for bits in itertools.product([False, True], repeat=int(np.prod(shape)))]
+  counted = {}
+  for mask in filter(pattern.holds, masks):
+    # Also known is how many weights the smaller last groups keep, if there are any.
+    last = sum(group.sum() for group in groups(mask) if len(group) < 4)
+    counted.setdefault((mask.sum(), 0 if name == 'unstructured' else last), []).append(mask)
+  for same in counted.values():
+    assert pattern.position_bits(same[0]) == pytest.approx(np.log2(len(same)), abs=1e-6)
+    assert pattern.position_bits(same[-1]) == pattern.position_bits(same[0])
+
+
+def test_positions_of_large_layers_take_what_theory_says():
+  mask = patterns.BLOCKS_OF_FOUR.select(rng().random((3, 3, 512, 512)), 117_964, rng())
+  assert patterns.BLOCKS_OF_FOUR.position_bits(mask) < 0.3 * patterns.UNSTRUCTURED.position_bits(mask)
+  full = patterns.TWO_OF_FOUR.select(rng().random((512, 512)), 131_072, rng())
+  assert patterns.TWO_OF_FOUR.position_bits(full) == pytest.approx(65_536 * np.log2(6))

@@ -7,7 +7,8 @@ the last group is smaller.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +17,17 @@ from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.selection import Select, highest
 
 _GROUP = 4
+
+
+def free_bits(mask: np.ndarray) -> float:
+  """Returns the bits that the places of a kernel's kept weights take if every choice of so many is equally likely.
+
+  That is log2 C(N, k) for k of N weights.
+
+  Args:
+    mask: boolean array of any shape.
+  """
+  return _log2_choices(mask.size, int(np.count_nonzero(mask)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +39,12 @@ class Pattern:
       keeps `count` weights, or up to one group more or less: the highest scores, as far as the pattern allows. `rng`
       decides ties.
     holds: function(mask) that returns whether a boolean array has the pattern.
+    position_bits: function(mask) that returns the bits which the places of the kept weights take if it is known that
+      the mask has the pattern: log2 of the number of masks with the pattern that keep as many.
   """
   select: Select
   holds: Callable[[np.ndarray], bool]
+  position_bits: Callable[[np.ndarray], float] = free_bits
 
 
 def choose(pattern: Pattern, kernels: Sequence[Kernel], scores: Sequence[np.ndarray], counts: Sequence[int],
@@ -115,6 +130,10 @@ def _whole_blocks(mask: np.ndarray) -> bool:
   return bool(np.all(np.nanmin(groups, axis=1) == np.nanmax(groups, axis=1)))
 
 
+def _bits_of_blocks(mask: np.ndarray) -> float:
+  return sum(free_bits(groups.any(axis=1)) for groups in _groups_by_width(mask))
+
+
 def _two_of_four(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
   # The two best of each group come before all others. A layer that keeps more than half of its weights cannot have the
   # pattern, but it can then have it in a later round.
@@ -134,6 +153,36 @@ def _at_most_two(mask: np.ndarray) -> bool:
   return bool(np.all(_grouped(mask, False).sum(axis=1) <= 2))
 
 
+def _bits_of_pairs(mask: np.ndarray) -> float:
+  return sum(_log2_at_most_two(*groups.shape, int(np.count_nonzero(groups))) for groups in _groups_by_width(mask))
+
+
+def _log2_at_most_two(groups: int, width: int, kept: int) -> float:
+  """Returns log2 of the number of ways to keep so many weights in groups of one width, at most two in each.
+
+  It is the coefficient of x^kept in (1 + w x + w (w - 1) / 2 x^2)^groups, a sum over the number of full groups.
+  """
+  pairs = width * (width - 1) // 2
+  full = np.arange(max(0, kept - groups), kept // 2 + 1 if pairs else 1)
+  single = kept - 2 * full
+  factorials = np.cumsum(np.log(np.maximum(1, np.arange(groups + 1))))  # log n!
+  terms = (factorials[groups] - factorials[full] - factorials[single] - factorials[groups - full - single] +
+           full * math.log(max(1, pairs)) + single * math.log(width))
+  return float(np.logaddexp.reduce(terms)) / math.log(2)
+
+
+def _log2_choices(total: int, chosen: int) -> float:
+  return (math.lgamma(total + 1) - math.lgamma(chosen + 1) - math.lgamma(total - chosen + 1)) / math.log(2)
+
+
+def _groups_by_width(mask: np.ndarray) -> Iterator[np.ndarray]:
+  """Yields the groups of a mask, [groups, width]: those of four, and the smaller last ones."""
+  groups = _grouped(mask.astype(np.float32), np.nan)
+  widths = np.count_nonzero(~np.isnan(groups), axis=1)
+  for width in np.unique(widths):
+    yield groups[widths == width, :width] > 0
+
+
 def _grouped(values: np.ndarray, fill: float) -> np.ndarray:
   """Returns the groups of an array, [groups, 4]; smaller ones are filled up with `fill`."""
   columns = np.moveaxis(values, -2, -1)
@@ -147,5 +196,5 @@ def _ungrouped(groups: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 UNSTRUCTURED = Pattern(highest, lambda mask: True)
-BLOCKS_OF_FOUR = Pattern(_blocks, _whole_blocks)
-TWO_OF_FOUR = Pattern(_two_of_four, _at_most_two)
+BLOCKS_OF_FOUR = Pattern(_blocks, _whole_blocks, _bits_of_blocks)
+TWO_OF_FOUR = Pattern(_two_of_four, _at_most_two, _bits_of_pairs)
