@@ -31,11 +31,15 @@ class Variant:
     prepare: sets up the converter for these numbers.
     integers: whether images and probabilities are computed as integers too. `prepare` then sees the network from float
       images on.
+    bits: of a stored weight. Only the reference that sizes are compared with needs it, see `size.Contents`.
+    other_bits: likewise of all other parameters, such as biases.
   """
   sparse: bool
   numbers: str
   prepare: Prepare
   integers: bool = False
+  bits: int = 32
+  other_bits: int = 32
 
   @property
   def name(self) -> str:
@@ -69,11 +73,11 @@ def _int8(converter: tf.lite.TFLiteConverter, calibration: npt.NDArray[np.uint8]
 
 VARIANTS = {variant.name: variant for variant in (
     Variant(False, 'float32', _float32),
-    Variant(False, 'float16', _float16),
-    Variant(False, 'int8', _int8, integers=True),
+    Variant(False, 'float16', _float16, bits=16, other_bits=16),
+    Variant(False, 'int8', _int8, integers=True, bits=8),
     Variant(True, 'float32', _float32),
-    Variant(True, 'float16', _float16),
-    Variant(True, 'int8', _int8, integers=True),
+    Variant(True, 'float16', _float16, bits=16, other_bits=16),
+    Variant(True, 'int8', _int8, integers=True, bits=8),
 )}
 # It runs even if a runtime lacks the operator DENSIFY.
 FALLBACK = 'dense_float32'
