@@ -3,27 +3,18 @@
 import dataclasses
 import functools
 import hashlib
-import inspect
 import json
-import os
 import pathlib
 from typing import Any
 
 from tickets_tf import own_code
-from tickets_tf import registry
 from tickets_tf import seeds
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning import rules
+from tickets_tf.runs import canonical
 from tickets_tf.runs import likeness
 from tickets_tf.runs.folder import RunFolder
-from tickets_tf.runs.settings import NetworkSettings
 from tickets_tf.runs.settings import Settings
-from tickets_tf.runs.settings import TicketSettings
-from tickets_tf.runs.settings import defaults
-
-THREADS_VARIABLE = 'TF_NUM_INTRAOP_THREADS'
-# If Rule and Settings have a choice of the same name, empty or 0 in Settings stands for the rule's.
-_CHOICES = ('allocation', 'scored_at', 'rewound_to', 'rounds')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +36,7 @@ class Run:
   settings: Settings
 
   def __post_init__(self) -> None:
-    object.__setattr__(self, 'settings', _canonical(self.settings))
+    object.__setattr__(self, 'settings', canonical.of(self.settings))
 
   def replace(self, **changes: Any) -> 'Run':
     """Returns the run of other settings."""
@@ -54,7 +45,7 @@ class Run:
   @functools.cached_property
   def rule(self) -> rules.Rule:
     """The rule with the choices of the settings; its `rewound_to` is never `'epoch'`."""
-    return _rule(self.settings)
+    return canonical.rule_of(self.settings)
 
   @functools.cached_property
   def digest(self) -> str:
@@ -87,7 +78,7 @@ class Run:
     Rounds count if there is a training between them. A checked ticket is trained in the phase of its original.
     """
     if not self.rule.prunes:
-      return 0
+      return int(self.rule.narrows)  # It is compared with tickets, and sees the order that they see.
     return 1 if self.rule.scored_at in ('init', '0') else self.rule.rounds
 
   @property
@@ -114,7 +105,7 @@ class Run:
   @functools.cached_property
   def is_checked_ticket(self) -> bool:
     """Whether a check changes the ticket that another run, `original`, has found."""
-    return bool(self.settings.check) and _check(self.settings).seam != 'data'
+    return bool(self.settings.check) and canonical.check_of(self.settings).seam != 'data'
 
   @property
   def original(self) -> 'Run':
@@ -124,7 +115,7 @@ class Run:
   @property
   def searched(self) -> 'Run | None':
     """The run whose search a check asks for: the original's with another pattern, in every round."""
-    pattern = _check(self.settings).pattern if self.is_checked_ticket else ''
+    pattern = canonical.check_of(self.settings).pattern if self.is_checked_ticket else ''
     return self.replace(check='', pattern=pattern) if pattern else None
 
   @property
@@ -146,7 +137,7 @@ class Run:
     elif self.searched:
       found = [self.original, *self.searched.before()]
     else:
-      found = [self.original, self.original.scored if _check(self.settings).of_scores else self.chosen_from]
+      found = [self.original, self.original.scored if canonical.check_of(self.settings).of_scores else self.chosen_from]
     return tuple(dict.fromkeys(run for run in (*found, self.like) if run))
 
   @property
@@ -219,82 +210,3 @@ def _content(path: str, flag: str) -> bytes:
     return pathlib.Path(path).expanduser().read_bytes()
   except OSError as error:
     raise UsageError(f'{flag}: cannot be read: {error.strerror}') from error
-
-
-def _canonical(settings: Settings) -> Settings:
-  settings = dataclasses.replace(settings, **_own_width(settings), **_threads_of_environment(settings),
-                                 **_seeds_apart(settings))
-  row = rules.resolve(settings.pruner)
-  if not row.prunes:
-    if settings.check:
-      raise UsageError(f'--check={settings.check}: --pruner={settings.pruner} removes nothing that could be checked')
-    return dataclasses.replace(settings, **{**defaults(TicketSettings), 'pruner': settings.pruner, 'ratio': 0.0})
-  changes = {name: type(getattr(settings, name))() for name in _CHOICES
-             if getattr(settings, name) == getattr(row, name)}
-  if 'epoch' not in (row.rewound_to, settings.rewound_to) or settings.rewound_to:
-    changes['rewind_epoch'] = 1
-  if row.given:
-    changes['ratio'] = 0.0
-    for name, plain in (('pattern', 'unstructured'), ('allocation', '')):
-      if getattr(settings, name) != plain:
-        raise UsageError(f'--{name}={getattr(settings, name)}: the mask of --mask is given, and nothing of it is '
-                         'chosen')
-  if settings.check:
-    _check(settings)
-  likeness.liked(settings.allocation or row.allocation)
-  if settings.trained_on and registry.CHECKS.get(settings.trained_on).seam != 'data':
-    raise UsageError(f'--trained_on={settings.trained_on}: expected a check that changes the data')
-  return dataclasses.replace(settings, **changes)
-
-
-def _own_width(settings: Settings) -> dict[str, Any]:
-  # A network of a user's own need not take a width; one that does not has no width that could name another run.
-  if not registry.MODELS.own_code(settings.model):
-    return {}
-  if 'width' in inspect.signature(registry.MODELS.get(registry.MODELS.split(settings.model)[0])).parameters:
-    return {}
-  if settings.width not in (0, defaults(NetworkSettings)['width']):
-    raise UsageError(f'--width={settings.width}: {settings.model} takes no width; leave the flag out')
-  return {'width': 0}
-
-
-def _threads_of_environment(settings: Settings) -> dict[str, Any]:
-  # TensorFlow takes this variable if nothing else is asked for, and sums depend on the number of threads.
-  asked = os.environ.get(THREADS_VARIABLE, '')
-  if settings.threads or not asked:
-    return {}
-  if not asked.isdecimal():
-    raise UsageError(f'{THREADS_VARIABLE}={asked}: expected a number of threads')
-  return {'threads': int(asked)}
-
-
-def _seeds_apart(settings: Settings) -> dict[str, Any]:
-  # A seed that is that of the run is none of its own, and an order that begins at no epoch is the run's own.
-  changes: dict[str, Any] = {name: -1 for name in ('order_seed', 'init_seed')
-                             if getattr(settings, name) == settings.seed}
-  if settings.order_seed < 0 and settings.order_epoch >= 0:
-    raise UsageError(f'--order_epoch={settings.order_epoch}: goes with --order_seed')
-  if 'order_seed' in changes or settings.order_epoch >= (settings.stop_epoch or settings.epochs):
-    changes |= {'order_seed': -1, 'order_epoch': -1}
-  return changes
-
-
-def _rule(settings: Settings) -> rules.Rule:
-  rule = rules.resolve(settings.pruner, allocation=settings.allocation, scored_at=settings.scored_at,
-                       rewound_to=settings.rewound_to, rounds=settings.rounds)
-  if rule.rewound_to != 'epoch':
-    return rule
-  rules.check_epoch('rewind_epoch', str(settings.rewind_epoch), (), settings.epochs)
-  return dataclasses.replace(rule, rewound_to=str(settings.rewind_epoch))
-
-
-def _check(settings: Settings) -> Any:
-  """Returns the `Check` that the settings ask for; raises UsageError if it cannot be found or has nothing to act on."""
-  check = registry.CHECKS.get(settings.check)
-  if getattr(check, 'seam', None) not in ('data', 'ticket'):
-    raise UsageError(f'--check={settings.check}: expected a tickets_tf.checks.Check at the seam data or ticket')
-  if _rule(settings).given and (check.of_scores or check.pattern):
-    raise UsageError(f'--check={settings.check}: it needs scores, and a mask from a file has none')
-  if _rule(settings).given and check.seam == 'data':
-    raise UsageError(f'--check={settings.check}: it changes the data that a rule sees; the mask of --mask is given')
-  return check

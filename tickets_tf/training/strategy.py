@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
-from tickets_tf.runs.run import THREADS_VARIABLE
+from tickets_tf.runs.canonical import THREADS_VARIABLE
 
 _OUTSIDE = 600  # MiB that CUDA itself takes for a process, in addition to what TensorFlow allocates
 
