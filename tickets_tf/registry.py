@@ -1,14 +1,16 @@
-"""Names for scores, allocations, checks, models and data sets, and how a user's own are found.
+"""Names for scores, allocations, mask updates, checks, models and data sets, and how a user's own are found.
 
 A built-in entry is a `module:attribute` string that is imported when it is first asked for: the names are known
 without importing TensorFlow. The same form, `package.module:name`, reaches a user's own function from any flag.
 """
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 import difflib
 import importlib
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -103,12 +105,29 @@ class Registry:
 
 
 class ModelRegistry(Registry):
-  """The table of networks, in which a family's name may be followed by a depth: `resnet32`."""
+  """The table of networks, in which a family's name may be followed by a depth: `resnet32`.
+
+  Args:
+    kind: what an entry is, for messages.
+    entries: as for any table.
+    without_width: names of the built-in families that come in one width alone.
+  """
+
+  def __init__(self, kind: str, entries: Mapping[str, Any], without_width: Collection[str] = ()) -> None:
+    super().__init__(kind, entries)
+    self._without_width = frozenset(without_width)
 
   def split(self, name: str) -> tuple[str, int | None]:
     """Returns (family, depth) of a name; the depth is None if the name has none."""
     match = re.fullmatch(r'([a-z_]+?)(\d+)', name)
     return (match[1], int(match[2])) if match and name not in self._entries else (name, None)
+
+  def has_width(self, name: str) -> bool:
+    """Returns whether a network takes a width; of the built-in ones nothing is imported."""
+    family, _ = self.split(name)
+    if self.own_code(name):
+      return 'width' in inspect.signature(self.get(family)).parameters
+    return family not in self._without_width
 
   def check(self, name: str) -> None:
     """As for any table, of the family's name."""
@@ -158,6 +177,7 @@ SCORES = Registry('score', {
     'grasp': 'tickets_tf.scores.grasp:grasp',
     'obd': 'tickets_tf.scores.obd:obd',
     'synflow': 'tickets_tf.scores.synflow:synflow',
+    'gradient': 'tickets_tf.scores.gradient:gradient',
 })
 ALLOCATIONS = AllocationRegistry('allocation', {
     'global': 'tickets_tf.pruning.allocation:global_threshold',
@@ -176,6 +196,12 @@ PATTERNS = Registry('pattern', {
     'unstructured': 'tickets_tf.pruning.patterns:UNSTRUCTURED',
     '1x4': 'tickets_tf.pruning.patterns:BLOCKS_OF_FOUR',
     '2:4': 'tickets_tf.pruning.patterns:TWO_OF_FOUR',
+})
+MASK_UPDATES = Registry('mask update', {
+    'fixed': 'tickets_tf.pruning.mask_updates:FIXED',
+    'gradual': 'tickets_tf.pruning.mask_updates:GRADUAL',
+    'set': 'tickets_tf.pruning.mask_updates:SET',
+    'rigl': 'tickets_tf.pruning.mask_updates:RIGL',
 })
 CHECKS = Registry('check', {
     'random_labels': 'tickets_tf.checks.data:RANDOM_LABELS',

@@ -13,6 +13,8 @@ from tickets_tf.runs.run import Run
 from tickets_tf.runs import records
 from tickets_tf.experiment import ticket_stage
 from tickets_tf.experiment import train as experiment
+from tickets_tf.export import bundle
+from tickets_tf.models import prunable_kernels
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning.mask import load_mask
@@ -290,6 +292,19 @@ def test_what_was_trained_before_leaves_no_trace(tiny, tmp_path):
   assert len(experiment.training.loop._compiled) == 1
   train(tiny(pruner='random', seed=9))
   assert equal(weights(fresh), weights(tiny(pruner='random', seed=9)))
+
+
+def test_a_small_dense_network_is_as_large_as_the_ticket(tiny):
+  lines = []
+  settings = tiny(pruner='narrow', epochs=1)
+  record = experiment.train(settings, lines.append)
+  found, folder = record.narrowed, Run(settings).folder
+  assert (found.of_width, found.match) == (4, 'weights') and found.width < 4
+  assert record.kept == record.weights == found.found and found.told() in lines
+  assert record.layers[0].shape[-1] == found.width and any(f'of width {found.width} ' in line for line in lines)
+  assert records.to_json(record)['narrowed'] == dataclasses.asdict(found) and records.read(folder.path) == record
+  exported, _ = bundle._network(folder, record, bundle._dataset(settings, bundle.Options()), bundle.Options())
+  assert sum(kernel.size for kernel in prunable_kernels(exported)) == found.found
 
 
 @pytest.mark.parametrize('pattern', ['1x4', '2:4'])

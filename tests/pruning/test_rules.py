@@ -21,6 +21,7 @@ ROWS = {
     'lr_rewinding': ('magnitude', 'global_convolutions', 'trained', 'none', 1),
     'hybrid': ('magnitude', 'smart', 'trained', 'none', 1),
     'dense': ('random', 'uniform', 'init', 'init', 1),
+    'narrow': ('random', 'smart', 'init', 'init', 1),
     'given': ('random', 'uniform', 'init', 'init', 1),
 }
 
@@ -34,7 +35,8 @@ def test_the_table_has_these_rules_and_no_other():
 def test_a_row_of_the_table(name):
   row = RULES.get(name)
   assert (row.score, row.allocation, row.scored_at, row.rewound_to, row.rounds) == ROWS[name]
-  assert row.prunes == (name != 'dense') and row.given == (name == 'given') == RULES.takes_a_mask(name)
+  assert row.prunes == (name not in ('dense', 'narrow')) and row.narrows == (name == 'narrow')
+  assert row.given == (name == 'given') == RULES.takes_a_mask(name)
 
 
 def test_an_entry_that_is_no_rule_is_refused():

@@ -34,12 +34,16 @@ def test_canonical_settings_name_the_same_run_once():
       (change(pruner='weight_rewinding', rewind_epoch=5, rewound_to='2'),
        change(pruner='weight_rewinding', rewound_to='2')),
       (change(pruner='dense', ratio=0.5, rounds=3, samples_per_class=2, score_options='chunk=3'),
-       change(pruner='dense'))]:
+       change(pruner='dense')),
+      (change(pruner='snip', match='macs'), change(pruner='snip')),
+      (change(pruner='narrow', ratio=0.5, rounds=3, allocation='erk'), change(pruner='narrow', ratio=0.5))]:
     assert Run(one) == Run(other) and Run(one).name == Run(other).name
   for one, other in [
       (change(pruner='snip', rounds=2), change(pruner='snip')),
       (change(pruner='weight_rewinding', rewind_epoch=5), change(pruner='weight_rewinding')),
       (change(pruner='dense', trained_on='random_labels'), change(pruner='dense')),
+      (change(pruner='narrow', ratio=0.5), change(pruner='narrow', ratio=0.6)),
+      (change(pruner='narrow', match='macs'), change(pruner='narrow')),
       (change(pruner='synflow', rounds=1), change(pruner='synflow'))]:
     assert Run(one) != Run(other) and Run(one).name != Run(other).name
   assert Run(dense().settings) == dense()
@@ -133,6 +137,8 @@ def test_each_training_that_leads_to_a_ticket_has_an_order_of_its_own():
   first, = second.before()
   seeds = [run.order_seed for run in (dense(), first, second, third)]
   assert [run.phase for run in (dense(), first, second, third)] == [0, 1, 2, 3] and len(set(seeds)) == 4
+  narrow = Run(change(pruner='narrow'))
+  assert (narrow.before(), narrow.order_seed) == ((), first.order_seed), 'it sees the order of the tickets beside it'
   assert all(run.first_order_seed == seed for run, seed in zip((dense(), first, second, third), seeds, strict=True))
   # Tickets that are compared see one order: those of all rules of one round, and original and checked ticket.
   for pruner in ('snip', 'random', 'synflow', 'lottery', 'lr_rewinding', 'weight_rewinding'):
@@ -170,6 +176,8 @@ def test_an_order_can_begin_at_an_epoch_and_leave_all_before_as_it_was():
 
 @pytest.mark.parametrize('changes, expected', [
     ({'pruner': 'dense', 'check': 'rearrange'}, 'removes nothing that could be checked'),
+    ({'pruner': 'narrow', 'check': 'rearrange'}, 'removes nothing that could be checked'),
+    ({'pruner': 'narrow', 'model': 'json:dumps'}, '--pruner=narrow: json:dumps takes no width'),
     ({'pruner': 'given', 'mask': 'x.npz', 'check': 'random_labels'}, 'the mask of --mask is given'),
     ({'trained_on': 'rearrange'}, '--trained_on=rearrange: expected a check that changes the data'),
     ({'check': 'json:dumps'}, '--check=json:dumps: expected a tickets_tf.checks.Check at the seam data or ticket'),

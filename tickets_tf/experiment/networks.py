@@ -12,6 +12,8 @@ from tickets_tf import seeds
 from tickets_tf.data import Dataset
 from tickets_tf.errors import UsageError
 from tickets_tf.models import keras3
+from tickets_tf.models import narrow
+from tickets_tf.pruning.narrowed import Narrowed
 from tickets_tf.runs.run import Run
 
 
@@ -28,13 +30,30 @@ def network(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy, purpos
     purpose: what the weights are for: another purpose draws others from the same seed. `INITIALISATION` has a seed of
       its own if the settings give one.
   """
+  width = network_width(run, dataset)
   # Layers without names are counted from the start, so that every build gives the same names.
   keras.backend.reset_uids()
   keras3.reset_names()
   settings = run.settings
   keras.utils.set_random_seed(seeds.integer(run.init_seed if purpose == INITIALISATION else settings.seed, purpose))
   with strategy.scope(), _precision(settings.mixed_precision):
-    return models.build_model(settings.model, dataset.image_shape, dataset.num_classes, width=settings.width)
+    return models.build_model(settings.model, dataset.image_shape, dataset.num_classes, width=width)
+
+
+def narrowed(run: Run, dataset: Dataset) -> Narrowed | None:
+  """Returns how the width of a run's small dense network is chosen; None if it trains the network of its settings."""
+  settings = run.settings
+  if not run.rule.narrows:
+    return None
+  # What an earlier network left in Keras' state is no matter: its random numbers are set before the network is made.
+  return narrow.narrowed(settings.model, dataset.image_shape, dataset.num_classes, settings.width, settings.ratio,
+                         settings.match, str(run.rule.allocation))
+
+
+def network_width(run: Run, dataset: Dataset) -> int:
+  """Returns the width of the network that a run trains; 0: the network's own."""
+  found = narrowed(run, dataset)
+  return found.width if found else run.settings.width
 
 
 def pipeline(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy) -> data.Pipeline:

@@ -150,7 +150,8 @@ class Stages:
         best_on='test' if dataset.validation is None else 'validation',
         seconds=seconds,
         environment=found_on,
-        notes=dataset.notes)
+        notes=dataset.notes,
+        narrowed=networks.narrowed(run, dataset))
 
   def _fresh(self) -> keras.Model:
     return networks.network(self.run, self.dataset, self.strategy, 'reinitialisation')

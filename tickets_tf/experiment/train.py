@@ -101,9 +101,12 @@ def _do(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages]
     _do_before(run, say)
   with locking.locked(run.folder, lambda: is_done(run.folder), say) as has_work:
     if has_work:
-      say(f'{model.name} of width {settings.width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
+      narrowed, width = networks.narrowed(run, dataset), networks.network_width(run, dataset)
+      say(f'{model.name} of width {width or "its own"} on {dataset.name}: {len(dataset.train):,} training '
           f'images, {settings.epochs} epochs, on {training.describe_devices(strategy)}\n{run.folder}')
       _tell_data(dataset, say)
+      if narrowed:
+        say(narrowed.told())
       stage(Stages(run, strategy, dataset, pipeline, model, data_time.seconds, say))
 
 

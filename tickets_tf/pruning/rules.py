@@ -1,4 +1,4 @@
-"""Pruning rules: each is one row of four choices, see section 'A ticket is four choices' of docs/architecture.md."""
+"""Pruning rules: each is one row of choices, see section 'A ticket is five choices' of docs/architecture.md."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -21,7 +21,10 @@ class Rule:
     rewound_to: the weights that the ticket starts from: `'init'`, `'none'` (those that were scored), an epoch's number
       as a string, or `'epoch'` (that of `--rewind_epoch`).
     rounds: rounds in which the weights are removed; the density falls geometrically, see `round_ratios`.
+    rates: the learning rates that the ticket is trained with: `'all'` of the schedule from its start, or the `'last'`.
+    mask_updates: how the mask changes in training: a name in `registry.MASK_UPDATES`, or `package.module:name`.
     prunes: False for a rule that keeps every weight, whatever the ratio.
+    narrows: whether its network is one of fewer filters, as large as a ticket, and dense.
     given: whether the mask comes from a file and nothing is scored.
     source: where the rule comes from.
   """
@@ -30,9 +33,17 @@ class Rule:
   scored_at: str = 'init'
   rewound_to: str = 'init'
   rounds: int = 1
+  rates: str = 'all'
+  mask_updates: str = 'fixed'
   prunes: bool = True
+  narrows: bool = False
   given: bool = False
   source: str = ''
+
+
+def moves(rule: Rule) -> bool:
+  """Returns whether a rule's mask changes while the ticket is trained."""
+  return bool(registry.MASK_UPDATES.get(rule.mask_updates).moves)
 
 
 class RuleRegistry(registry.Registry):
@@ -76,7 +87,8 @@ class RuleRegistry(registry.Registry):
     """As for any table, with the score and the allocation of the rule."""
     rule = self.get(name)
     found = super().own_code(name)
-    for table, part in ((registry.SCORES, rule.score), (registry.ALLOCATIONS, rule.allocation)):
+    for table, part in ((registry.SCORES, rule.score), (registry.ALLOCATIONS, rule.allocation),
+                        (registry.MASK_UPDATES, rule.mask_updates)):
       found += table.own_code(part) if isinstance(part, str) else [part]
     return found
 
@@ -94,7 +106,15 @@ RULES: RuleRegistry = RuleRegistry('pruner', {
     'lr_rewinding': Rule('magnitude', 'global_convolutions', 'trained', 'none',
                          source='learning-rate rewinding, Renda et al. 2020'),
     'hybrid': Rule('magnitude', 'smart', 'trained', 'none', source='hybrid tickets, Su et al. 2020'),
+    'fine_tune': Rule('magnitude', 'global_convolutions', 'trained', 'none', rates='last',
+                      source='trained weights are pruned and trained on at the last learning rate, Han et al. 2015'),
+    'gradual': Rule('magnitude', 'global', mask_updates='gradual', source='gradual pruning, Zhu and Gupta 2017'),
+    'static': Rule('random', 'erk', source='random tickets with ERK ratios, as SET and RigL start from'),
+    'set': Rule('random', 'erk', mask_updates='set', source='sparse evolutionary training, Mocanu et al. 2018'),
+    'rigl': Rule('random', 'erk', mask_updates='rigl', source='RigL, Evci et al. 2020'),
     'dense': Rule('random', 'uniform', prunes=False, source='nothing is pruned'),
+    'narrow': Rule('random', 'smart', prunes=False, narrows=True,
+                   source='a dense network of fewer filters, as large as the ticket'),
     'given': Rule('random', 'uniform', given=True, source='the mask of --mask'),
 })
 

@@ -12,6 +12,7 @@ import msgspec
 from tickets_tf import files
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning.collapse import Collapse
+from tickets_tf.pruning.narrowed import Narrowed
 from tickets_tf.pruning.rules import Rule
 from tickets_tf.runs.folder import RunFolder
 from tickets_tf.runs.settings import Settings
@@ -115,6 +116,7 @@ class Record:
     environment: versions, devices and commit, JSON values.
     notes: what was said of the data: what was skipped, converted or united.
     export: what `bin/export` wrote last, JSON values; None if nothing.
+    narrowed: how the width of a small dense network was chosen; None for every other run.
     format: version of the file.
   """
   settings: Settings
@@ -147,6 +149,7 @@ class Record:
   environment: dict[str, Any]
   notes: tuple[str, ...]
   export: dict[str, Any] | None = None
+  narrowed: Narrowed | None = None
   format: int = FORMAT
 
   @property
@@ -163,8 +166,9 @@ class Record:
 def to_json(record: Record) -> dict[str, Any]:
   """Returns a record as JSON values, the format first; what there is none of is left out."""
   values = msgspec.to_builtins(record)
-  if record.export is None:
-    values.pop('export', None)  # msgspec leaves out a default that it did not read.
+  for name in ('export', 'narrowed'):
+    if getattr(record, name) is None:
+      values.pop(name, None)  # msgspec leaves out a default that it did not read.
   return {'format': values.pop('format'), **values}
 
 

@@ -46,6 +46,9 @@ class TicketSettings:
   mask: str = setting('', 'file whose mask is used in place of a rule\'s: .npz, .safetensors or Keras weights')
   mask_layout: str = setting('auto', 'axes of the arrays in the file of --mask; auto: whichever the shapes fit',
                              choices=('auto', 'keras', 'torch'))
+  match: str = setting('weights', 'what the dense network of --pruner=narrow has as many of as the ticket: prunable '
+                       'weights, or multiply-accumulates (macs) of a random ticket with smart ratios',
+                       choices=('weights', 'macs'))
   check: str = setting('', 'sanity check to apply to the ticket', names=registry.CHECKS)
   on_collapse: str = setting('warn', 'what to do if a mask cuts the network', choices=('warn', 'fail'),
                              identity=False)
