@@ -11,16 +11,18 @@ from typing import Any
 _PACKAGES = ('tickets_tf', 'tensorflow', 'tf_keras', 'tensorflow-model-optimization', 'tensorflow-datasets', 'numpy')
 
 
-def describe(devices: Sequence[str]) -> dict[str, Any]:
+def describe(devices: Sequence[str], packages: Sequence[str] = ()) -> dict[str, Any]:
   """Returns versions, platform, devices and the package's commit, all of them JSON values.
 
   Args:
     devices: names of TensorFlow's logical devices. The caller lists them, so that this module needs no TensorFlow.
+    packages: names of further packages to give the version of.
   """
   return {
       'python': platform.python_version(),
       'platform': platform.platform(),
-      'packages': {name: _version(name) for name in _PACKAGES},
+      'packages': {name: _version(name) for name in (*_PACKAGES, *packages)},
+      'processor': processor(),
       'cores': os.cpu_count(),
       'devices': list(devices),
       'onednn': os.environ.get('TF_ENABLE_ONEDNN_OPTS'),
@@ -33,6 +35,24 @@ def _version(name: str) -> str | None:
   try:
     return metadata.version(name)
   except metadata.PackageNotFoundError:
+    return None
+
+
+def processor() -> str:
+  """Returns the model of the processor, or its architecture if the system does not tell more."""
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8', errors='replace').splitlines()
+  except OSError:  # of Linux alone
+    lines = []
+  named = [line.partition(':')[2].strip() for line in lines if line.lower().startswith(('model name', 'hardware'))]
+  return next(filter(None, named), '') or platform.processor() or platform.machine()
+
+
+def load_per_core() -> float | None:
+  """Returns the load average of the last minute over the number of cores; None where the system has none."""
+  try:
+    return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
+  except (AttributeError, OSError):
     return None
 
 

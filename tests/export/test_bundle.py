@@ -71,14 +71,20 @@ def test_what_an_export_leaves(exported, finished):
 def test_the_keys_of_the_report(exported):
   """Other programs read them."""
   report = json.loads((exported[0] / 'export.json').read_text())
-  assert list(report) == ['saved_model', 'tflite', 'best', 'tolerance', 'test_examples', 'limit_bytes', 'environment',
-                          'onnx', 'best_by', 'front', 'failed', 'chosen_on', 'chosen_examples', 'interval']
-  assert list(report['saved_model']) == ['bytes', 'accuracy']
+  assert list(report) == ['saved_model', 'tflite', 'best', 'tolerance', 'test_examples', 'reference', 'environment',
+                          'onnx', 'best_by', 'front', 'failed', 'chosen_on', 'chosen_examples', 'interval',
+                          'class_examples', 'load_per_core', 'licence']
+  assert list(report['saved_model']) == ['bytes', 'accuracy', 'class_right']
+  assert list(report['reference']) == ['kept', 'position_bits', 'others']
   assert list(report['tflite'][0]) == ['file', 'bytes', 'gzip_bytes', 'accuracy', 'largest_logit_difference', 'latency',
-                                       'operators', 'sparse_layers', 'kept', 'loss']
-  assert list(report['tflite'][0]['latency'][0]) == ['threads', 'milliseconds', 'over_dense']
+                                       'operators', 'sparse_layers', 'kept', 'loss', 'reference_bytes', 'startup',
+                                       'class_right', 'integers']
+  assert list(report['tflite'][0]['latency'][0]) == ['threads', 'milliseconds', 'over_dense', 'milliseconds_quartiles',
+                                                     'over_dense_quartiles']
+  assert list(report['tflite'][0]['startup']) == ['milliseconds', 'quartiles', 'peak_bytes']
   assert list(report['tflite'][0]['sparse_layers']) == ['as_they_are', 'made_dense']
-  assert 'CONV_2D' in report['tflite'][0]['operators'] and {'python', 'platform'} <= set(report['environment'])
+  assert 'CONV_2D' in report['tflite'][0]['operators'] and {'python', 'platform', 'processor'} <= set(report['environment'])
+  assert report['environment']['packages']['ai-edge-litert']
 
 
 def test_the_record_learns_of_it_and_is_otherwise_as_it_was(exported, finished):
@@ -95,8 +101,14 @@ def test_the_saved_model_knows_its_record(exported, finished):
   expected = json.loads(json.dumps(records.to_json(record)))
   assert {**description['record'], 'settings': description['settings']} == expected
   assert [layer['kept'] for layer in description['layers']] == [layer.kept for layer in record.layers]
-  limit = size.information_limit([layer.shape for layer in record.layers], [layer.kept for layer in record.layers])
-  assert exported[1].limit_bytes == limit
+  others = sum(layer.shape[-1] for layer in record.layers)  # biases, into which batch norm is folded
+  without_bits = [{'shape': layer.shape, 'kept': layer.kept} for layer in record.layers]
+  known = size.reference(without_bits, record.weights + others)
+  assert exported[1].reference == dataclasses.replace(known, position_bits=pytest.approx(known.position_bits, abs=0.1))
+  dense, _, int8 = exported[1].tflite
+  assert dense.reference_bytes == exported[1].reference.bytes()
+  assert int8.reference_bytes == exported[1].reference.bytes(8) == dense.reference_bytes - 3 * record.kept
+  assert int8.integers and not dense.integers
 
 
 def test_the_saved_model_has_no_batch_norm_and_the_weights_of_the_run(exported, finished):
@@ -123,13 +135,13 @@ def test_removed_weights_of_a_saved_model_are_counted(exported, tmp_path):
 def test_a_saved_model_is_exported_as_a_run_is(exported, finished, tmp_path):
   options = bundle.Options(variants=('sparse_float32',), rounds=5, tflite='all')
   again = bundle.export_saved_model(exported[0] / 'saved_model', tmp_path / 'again', options, quiet)
-  assert again.limit_bytes == exported[1].limit_bytes
+  assert again.reference == exported[1].reference
   # Without int8, the third file of the first export.
   for first, second in zip(exported[1].tflite[:2], again.tflite, strict=True):
     for key in ('file', 'bytes', 'accuracy', 'operators'):
       assert getattr(first, key) == getattr(second, key)
   unfolded = bundle.export_saved_model(finished[0] / 'ticket', tmp_path / 'unfolded', options, quiet)
-  assert unfolded.limit_bytes is None and {path.name for path in (tmp_path / 'unfolded').iterdir()} == {
+  assert unfolded.reference is None and {path.name for path in (tmp_path / 'unfolded').iterdir()} == {
       'saved_model', 'labels.txt', 'README.md', 'export.json', 'dense_float32.tflite', 'sparse_float32.tflite'}
   assert '| - |' in (tmp_path / 'unfolded' / 'README.md').read_text()
 
@@ -163,6 +175,7 @@ def test_onnx_beside_the_others(finished, tmp_path):
 class Measured:
   """In place of the verifier: numbers out of TABLE, in its order."""
   accuracy = 0.9
+  class_right, class_examples = (32,) * 10, (36,) * 10
 
   def __init__(self, *_):
     self._rows = iter(TABLE.values())
@@ -170,7 +183,7 @@ class Measured:
   def verify(self, file, content, dense):
     del content, dense
     bytes_, accuracy = next(self._rows)
-    return ExportedFile(file, bytes_, 1, accuracy, 0.0, (), (), SparseLayers(0, 0))
+    return ExportedFile(file, bytes_, 1, accuracy, 0.0, (), (), SparseLayers(0, 0), class_right=self.class_right)
 
 
 @pytest.mark.parametrize('tflite, tolerance, best, kept', [
@@ -182,7 +195,7 @@ class Measured:
 ])
 def test_the_best_is_the_smallest_within_the_tolerance(tflite, tolerance, best, kept, finished, tmp_path, monkeypatch):
   monkeypatch.setattr(bundle.verify, 'Verifier', Measured)
-  monkeypatch.setattr(bundle.tflite, 'convert', lambda ticket, variant, calibration: variant.name.encode())
+  monkeypatch.setattr('tickets_tf.export.tflite.convert', lambda ticket, variant, calibration: variant.name.encode())
   monkeypatch.setattr(bundle.same_data, 'check_accuracy', quiet)
   variants = tuple(name.removesuffix('.tflite') for name in TABLE)
   report = bundle.export_run(finished[0], tmp_path / 'out',
@@ -205,7 +218,7 @@ def test_a_form_that_cannot_be_made_is_a_line_and_the_others_are_written(exporte
       raise TicketsError('ai_edge_litert refuses the file: because')
     return verify_(self, file, content, dense)
 
-  monkeypatch.setattr(bundle.tflite, 'convert', convert)
+  monkeypatch.setattr('tickets_tf.export.tflite.convert', convert)
   monkeypatch.setattr(bundle.verify.Verifier, 'verify', verify)
   report = bundle.export_run(finished[0], tmp_path / 'out', FEW, quiet)
   assert report.failed == (FailedFile('dense_float32.tflite', 'ai_edge_litert refuses the file: because'),
@@ -213,7 +226,7 @@ def test_a_form_that_cannot_be_made_is_a_line_and_the_others_are_written(exporte
   assert [row.file for row in report.tflite] == ['sparse_float32.tflite'] and report.best == 'sparse_float32.tflite'
   assert report.tflite[0].latency[0].over_dense is None, 'there is no dense file'
   lines = card.table(report).splitlines()
-  assert 'sparse_int8.tflite: cannot be converted to TFLite: it is broken' in lines and ' x' not in lines[1]
+  assert 'sparse_int8.tflite: cannot be converted to TFLite: it is broken' in lines and 'over dense' not in '\n'.join(lines)
   assert 'sparse_int8.tflite: cannot be converted' in (tmp_path / 'out' / 'README.md').read_text()
   assert {path.name for path in (tmp_path / 'out').glob('*.tflite')} == {'sparse_float32.tflite'}
 
@@ -261,10 +274,11 @@ def test_the_file_that_was_asked_for_and_the_front_are_kept(best, file, finished
   class Timed(Measured):
     def verify(self, file, content, dense):
       bytes_, gzip_bytes, over_dense = measured[file]
-      return ExportedFile(file, bytes_, gzip_bytes, 0.9, 0.0, (Latency(1, 1.0, over_dense),), (), SparseLayers(0, 0))
+      return ExportedFile(file, bytes_, gzip_bytes, 0.9, 0.0, (Latency(1, 1.0, over_dense),), (), SparseLayers(0, 0),
+                          class_right=self.class_right)
 
   monkeypatch.setattr(bundle.verify, 'Verifier', Timed)
-  monkeypatch.setattr(bundle.tflite, 'convert', lambda ticket, variant, calibration: variant.name.encode())
+  monkeypatch.setattr('tickets_tf.export.tflite.convert', lambda ticket, variant, calibration: variant.name.encode())
   monkeypatch.setattr(bundle.same_data, 'check_accuracy', quiet)
   variants = tuple(name.removesuffix('.tflite') for name in measured)
   report = bundle.export_run(finished[0], tmp_path / 'out', bundle.Options(variants=variants, best=best), quiet)
@@ -278,7 +292,7 @@ def test_nothing_within_the_tolerance(finished, tmp_path, monkeypatch):
   monkeypatch.setattr(bundle.verify, 'Verifier', Measured)
   monkeypatch.setattr(Measured, 'accuracy', 0.95)
   monkeypatch.setattr(bundle.same_data, 'check_accuracy', quiet)
-  monkeypatch.setattr(bundle.tflite, 'convert', lambda ticket, variant, calibration: b'')
+  monkeypatch.setattr('tickets_tf.export.tflite.convert', lambda ticket, variant, calibration: b'')
   with pytest.raises(TicketsError, match=re.escape('no TFLite file is within --tolerance=0.5 points of the SavedModel, '
                                                    '95.00%: dense_float32.tflite 90.00%, dense_int8')):
     bundle.export_run(finished[0], tmp_path / 'out',

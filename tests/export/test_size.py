@@ -1,22 +1,52 @@
 import math
 
+import numpy as np
 import pytest
 
 from tickets_tf.export import size
+from tickets_tf.pruning import patterns
+from tickets_tf.pruning.kernels import Kernel
 
 
-def test_the_limit_by_hand():
-  # 3 of 8 and 2 of 4 weights: 5 weights of 4 bytes, log2(C(12, 5)) = log2(792) bits, and 2 + 4 biases.
-  assert size.information_limit([(2, 2, 1, 2), (1, 4)], [3, 2]) == pytest.approx(20 + math.log2(792) / 8 + 24)
+class Variable:
+  """Holds an array as a variable does."""
+
+  def __init__(self, values):
+    self._values = values
+
+  def numpy(self):
+    return self._values
+
+
+def test_the_reference_by_hand():
+  # 3 of 8 and 2 of 4 weights; of 20 parameters, 8 are others.
+  layers = [{'shape': (2, 2, 1, 2), 'kept': 3}, {'shape': (1, 4), 'kept': 2, 'position_bits': 2.5}]
+  found = size.reference(layers, 20)
+  assert found == size.Reference(5, pytest.approx(math.log2(56) + 2.5), 8)
+  assert found.bytes() == pytest.approx(20 + (math.log2(56) + 2.5) / 8 + 32)
+  assert found.bytes(8, 16) == pytest.approx(5 + (math.log2(56) + 2.5) / 8 + 16)
 
 
 def test_a_dense_network_has_no_choice_of_positions():
-  assert size.information_limit([(3, 3, 2, 8)], [144]) == pytest.approx(4 * 144 + 4 * 8)
+  assert size.reference([{'shape': (3, 3, 2, 8), 'kept': 144}], 152).bytes() == pytest.approx(4 * 152)
 
 
 def test_positions_take_about_their_entropy():
   weights, kept = 20_024_000, 400_480
   density = kept / weights
-  entropy = weights * -(density * math.log2(density) + (1 - density) * math.log2(1 - density)) / 8
-  found = size.information_limit([(weights // 10, 10)], [kept]) - 4 * kept - 40
-  assert found == pytest.approx(entropy, rel=1e-4) and entropy == pytest.approx(354_000, rel=1e-3)
+  entropy = weights * -(density * math.log2(density) + (1 - density) * math.log2(1 - density))
+  found = size.reference([{'shape': (weights // 10, 10), 'kept': kept}], weights).position_bits
+  assert found == pytest.approx(entropy, rel=1e-4)
+
+
+def test_layers_are_described_by_what_is_kept_where():
+  """A kernel whose inputs are its last axis; the second is too full for blocks."""
+  blocks = np.zeros((3, 8))
+  blocks[0, 4:], blocks[2, :4] = 1, -1
+  broken = blocks.copy()
+  broken[1, 0] = 1
+  kernels = [Kernel(name, (3, 8), 'dense', inputs=(1,), outputs=(0,), variable=Variable(values))
+             for name, values in (('blocks', blocks), ('broken', broken))]
+  first, second = size.describe_layers(kernels, patterns.BLOCKS_OF_FOUR)
+  assert first == {'name': 'blocks', 'shape': [3, 8], 'kept': 8, 'position_bits': pytest.approx(math.log2(15), abs=0.01)}
+  assert second['position_bits'] == pytest.approx(math.log2(math.comb(24, 9)), abs=0.01)

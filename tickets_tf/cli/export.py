@@ -28,6 +28,7 @@ def define_flags() -> None:
   flags.DEFINE_bool('onnx', False, 'also write model.onnx; needs pip install "tickets_tf[onnx]"')
   flags.DEFINE_string('serving', '', 'folder of a model for TensorFlow Serving: the SavedModel is also written there, '
                       'as its next version')
+  flags.DEFINE_string('licence', '', 'licence of the model, for its card')
   flags.DEFINE_string('data_dir', '', 'folder of the data set, if it has moved since the training')
   flags.DEFINE_integer('rounds', 11, 'pairs of measurements of latency', lower_bound=5)
 
@@ -42,7 +43,7 @@ def main() -> None:
     from tickets_tf.export import card
     from tickets_tf.export.options import Options
   options = Options(values.tflite, values.tolerance, tuple(values.variants), values.rounds, values.compact,
-                    values.data_dir, values.settle, values.best, values.onnx, values.serving)
+                    values.data_dir, values.settle, values.best, values.onnx, values.serving, values.licence)
   write = bundle.export_run if values.run else bundle.export_saved_model
   report = write(values.run or values.saved_model, values.output or None, options)
   print(card.table(report))

@@ -1,6 +1,7 @@
 """A ticket as a folder of files that an engineer can ship, each proven on the test set."""
 
 import dataclasses
+import math
 import os
 import pathlib
 import shutil
@@ -8,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
@@ -16,26 +16,26 @@ from tickets_tf import data
 from tickets_tf import environment
 from tickets_tf import files
 from tickets_tf import models
-from tickets_tf import seeds
 from tickets_tf import sparse
 from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.export import card
-from tickets_tf.export import choice
 from tickets_tf.export import fold
 from tickets_tf.export import onnx_file
 from tickets_tf.export import same_data
 from tickets_tf.export import saved_model
 from tickets_tf.export import serving
 from tickets_tf.export import size
-from tickets_tf.export import tflite
+from tickets_tf.export import tflite_files
 from tickets_tf.export import verify
 from tickets_tf.export.compaction import Compaction, compact
-from tickets_tf.export.export_report import ExportedFile, ExportedSavedModel, ExportReport, FailedFile
+from tickets_tf.export.export_report import ExportedSavedModel, ExportReport
 from tickets_tf.export.folder import ExportFolder
 from tickets_tf.export.options import Options
 from tickets_tf.export.saved_model import SavedModelClassifier
 from tickets_tf.judging import collapses
+from tickets_tf.pruning import patterns
 from tickets_tf.pruning.mask import load_mask
+from tickets_tf.registry import PATTERNS
 from tickets_tf.runs import records
 from tickets_tf.runs.folder import RunFolder
 from tickets_tf.runs.settings import Settings
@@ -43,7 +43,7 @@ from tickets_tf.runs.settings import from_dict
 from tickets_tf.training import checkpoints
 from tickets_tf.training import settling
 
-_CALIBRATION_IMAGES = 200
+_RUNTIMES = ('ai-edge-litert', 'onnxruntime')
 _DEFAULT = Options()
 
 Say = Callable[[str], object]
@@ -71,8 +71,8 @@ def export_run(folder: str | os.PathLike[str], output: str | os.PathLike[str] | 
   if options.data_dir:
     known = saved_model.describe(run.saved_model) if saved_model.is_saved_model(run.saved_model) else {}
     same_data.check(dataset, {**known, 'settings': told['settings'], 'record': told}, options.data_dir)
-  network, compaction = _network(run, record.settings, dataset, options)
-  extra = {'mask': record.mask, 'layers': _layers(network),
+  network, compaction = _network(run, record, dataset, options)
+  extra = {'mask': record.mask, 'layers': _layers(network, record.settings.pattern, say),
            'compaction': dataclasses.asdict(compaction) if compaction else None,
            'settings': told.pop('settings'), 'record': told, 'settled': options.settle}
 
@@ -147,12 +147,13 @@ def _dataset(used: Settings, options: Options) -> data.Dataset:
                            used.train_examples, used.validation_split)
 
 
-def _network(run: RunFolder, used: Settings, dataset: data.Dataset,
+def _network(run: RunFolder, record: records.Record, dataset: data.Dataset,
              options: Options) -> tuple[keras.Model, Compaction | None]:
   """Returns the trained network of a run with batch norm folded, and what compaction removed."""
-  network = models.build_model(used.model, dataset.image_shape, dataset.num_classes, width=used.width)
+  width = record.narrowed.width if record.narrowed else record.settings.width
+  network = models.build_model(record.settings.model, dataset.image_shape, dataset.num_classes, width=width)
   checkpoints.load_weights(network, run.final)
-  mask = load_mask(run.mask)
+  mask = load_mask(run.final_mask)
   sparse.check_removed(network, mask)
   if options.settle:
     settling.set_statistics(network, settling.load(run.settled))
@@ -162,9 +163,13 @@ def _network(run: RunFolder, used: Settings, dataset: data.Dataset,
   return fold.fold_batch_norm(smaller), Compaction.between(network, smaller)
 
 
-def _layers(network: keras.Model) -> list[dict[str, Any]]:
-  return [{'name': kernel.name, 'shape': list(kernel.shape), 'kept': int((kernel.variable.numpy() != 0).sum())}
-          for kernel in models.prunable_kernels(network)]
+def _layers(network: keras.Model, pattern: str, say: Say) -> list[dict[str, Any]]:
+  try:
+    found = PATTERNS.get(pattern)
+  except UsageError as error:
+    found = patterns.UNSTRUCTURED
+    say(f'sizes are compared with a reference that knows no pattern: {error}')
+  return size.describe_layers(models.prunable_kernels(network), found)
 
 
 def _bundle(write: Callable[[pathlib.Path], object], dataset: data.Dataset, output: pathlib.Path, options: Options,
@@ -181,6 +186,7 @@ def _bundle(write: Callable[[pathlib.Path], object], dataset: data.Dataset, outp
   with files.replacing(output) as temporary:
     temporary.mkdir(parents=True)
     folder = ExportFolder(temporary)
+    load = environment.load_per_core()
     write(folder.saved_model)
     classifier = SavedModelClassifier(folder.saved_model)
     if tuple(classifier.class_names) != tuple(dataset.class_names) or classifier.image_shape != dataset.image_shape:
@@ -188,24 +194,28 @@ def _bundle(write: Callable[[pathlib.Path], object], dataset: data.Dataset, outp
                        'images than the ticket was trained on')
     verifier = verify.Verifier(classifier, dataset.test, options.rounds, dataset.validation)
     same_data.check_accuracy(verifier.accuracy, dataset, classifier.description, options.data_dir)
-    rows, failed = _tflite_files(classifier, dataset, verifier, temporary, options, say)
-    rows, best, front = _keep_best(rows, verifier.accuracy, temporary, options)
-    onnx = onnx_file.write(classifier, verifier, temporary, options.tolerance, say) if options.onnx else ()
+    reference = _reference(classifier)
+    rows, failed = tflite_files.write(classifier, dataset, verifier, reference, temporary, options, say)
+    rows, best, front = tflite_files.keep_best(rows, verifier.accuracy, temporary, options)
+    onnx = onnx_file.write(classifier, verifier, temporary, options.tolerance, say, reference) if options.onnx else ()
     report = ExportReport(
-        saved_model=ExportedSavedModel(_folder_bytes(folder.saved_model), verifier.accuracy),
+        saved_model=ExportedSavedModel(_folder_bytes(folder.saved_model), verifier.accuracy, verifier.class_right),
         tflite=rows,
         best=best,
         tolerance=options.tolerance,
         test_examples=len(dataset.test),
-        limit_bytes=_limit(classifier.description),
-        environment=environment.describe([device.name for device in tf.config.list_logical_devices()]),
+        reference=reference,
+        environment=environment.describe([device.name for device in tf.config.list_logical_devices()], _RUNTIMES),
         onnx=onnx,
         best_by=options.best,
         front=front,
         failed=failed,
         chosen_on='test' if dataset.validation is None else 'validation',
         chosen_examples=len(dataset.validation or dataset.test),
-        interval=collapses.rate(round(verifier.accuracy * len(dataset.test)), len(dataset.test)))
+        interval=collapses.rate(sum(verifier.class_right), len(dataset.test)),
+        class_examples=verifier.class_examples,
+        load_per_core=(load, environment.load_per_core()),
+        licence=options.licence)
     files.write_text(folder.labels, '\n'.join(classifier.class_names) + '\n')
     files.write_text(folder.card, card.model_card(classifier.description, report))
     records.write_json(folder.report, report.to_json())
@@ -217,70 +227,11 @@ def _serve(output: pathlib.Path, options: Options, say: Say) -> None:
     say(f'SavedModel for TensorFlow Serving: {serving.add_version(ExportFolder(output).saved_model, options.serving)}')
 
 
-def _tflite_files(classifier: SavedModelClassifier, dataset: data.Dataset, verifier: verify.Verifier,
-                  folder: pathlib.Path, options: Options,
-                  say: Say) -> tuple[tuple[ExportedFile, ...], tuple[FailedFile, ...]]:
-  """Writes and verifies the TFLite files, the dense fallback first.
-
-  Returns:
-    (the files; those that could not be made).
-  """
-  rows: list[ExportedFile] = []
-  failed: list[FailedFile] = []
-  if options.tflite == 'none':
-    return (), ()
-  calibration = _calibration_images(dataset.train, classifier.description['settings']['seed'])
-  dense: bytes | None = None
-  for variant in options.forms():
-    say(f'{variant.name}: converting it, and running it on {len(dataset.test):,} test images')
-    try:
-      content = tflite.convert(classifier, variant, calibration)
-      fallback = variant.name == tflite.FALLBACK
-      rows.append(verifier.verify(variant.file, content, content if fallback else dense))
-      dense = content if fallback else dense
-    except UsageError:
-      raise
-    except TicketsError as error:
-      reason = str(error).removeprefix(f'{variant.name}: ').removeprefix(f'{variant.file}: ')
-      failed.append(FailedFile(variant.file, reason))
-      continue
-    (folder / variant.file).write_bytes(content)
-  return tuple(rows), tuple(failed)
-
-
-def _calibration_images(examples: data.Examples, seed: int) -> npt.NDArray[np.uint8]:
-  count = min(_CALIBRATION_IMAGES, len(examples))
-  return examples.take(seeds.generator(seed, 'calibration').choice(len(examples), count, replace=False)).images
-
-
-def _keep_best(rows: Sequence[ExportedFile], accuracy: float, folder: pathlib.Path,
-               options: Options) -> tuple[tuple[ExportedFile, ...], str | None, tuple[str, ...]]:
-  """Deletes the files that are not asked for.
-
-  Returns:
-    (the rows, which now tell what is kept; the best file, None if there are no files; the front).
-  """
-  if not rows:
-    return (), None, ()
-  good = choice.within(rows, accuracy, options.tolerance)
-  if not good:
-    raise TicketsError(f'no TFLite file is within --tolerance={options.tolerance:g} points of the SavedModel, '
-                       f'{accuracy:.2%}: ' + ', '.join(f'{row.file} {row.accuracy:.2%}' for row in rows))
-  best = min(good, key=choice.find(options.best)).file
-  front = choice.front(good)
-  wanted = {best, tflite.VARIANTS[tflite.FALLBACK].file, *front}
-  rows = tuple(dataclasses.replace(row, kept=options.tflite == 'all' or row.file in wanted) for row in rows)
-  for row in rows:
-    if not row.kept:
-      (folder / row.file).unlink()
-  return rows, best, front
-
-
-def _limit(description: Mapping[str, Any]) -> float | None:
-  layers = description.get('layers')
+def _reference(classifier: SavedModelClassifier) -> size.Reference | None:
+  layers = classifier.description.get('layers')
   if not layers:
     return None
-  return size.information_limit([layer['shape'] for layer in layers], [layer['kept'] for layer in layers])
+  return size.reference(layers, sum(math.prod(variable.shape) for variable in classifier.trackable.variables))
 
 
 def _folder_bytes(folder: pathlib.Path) -> int:

@@ -8,7 +8,7 @@ from tickets_tf.errors import UsageError
 from tickets_tf.export.export_report import ExportedFile, ExportedOnnx
 
 _ROUNDING = 1e-9  # lets a loss of accuracy that is exactly the tolerance pass
-_NOISE = 0.1  # of a latency: a file that is faster by less is not called faster
+NOISE = 0.1  # of a latency: a file that is faster by less is not called faster
 
 Row = TypeVar('Row', ExportedFile, ExportedOnnx)
 Measure = Callable[[ExportedFile], float]
@@ -89,6 +89,6 @@ def front(rows: Sequence[ExportedFile]) -> tuple[str, ...]:
   """
   found: list[ExportedFile] = []
   for row in sorted(rows, key=lambda row: (row.bytes, relative_latency(row) if row.latency else 0.0)):
-    if not found or (row.latency and relative_latency(row) < (1 - _NOISE) * relative_latency(found[-1])):
+    if not found or (row.latency and relative_latency(row) < (1 - NOISE) * relative_latency(found[-1])):
       found.append(row)
   return tuple(row.file for row in found)

@@ -4,6 +4,10 @@ import dataclasses
 import json
 from typing import Any
 
+from tickets_tf.export.size import Reference
+
+Quartiles = tuple[float, float]  # the first and the third
+
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
@@ -13,11 +17,29 @@ class Latency:
     threads: threads that the runtime may use.
     milliseconds: the median of several measurements.
     over_dense: the median of the ratios to the dense file's time, each measured right before; None if there is no
-      dense file.
+      dense file. Of the dense file it is the ratio to a second copy of itself: what differs from 1 there is noise.
+    milliseconds_quartiles: of the measurements.
+    over_dense_quartiles: of the ratios.
   """
   threads: int
   milliseconds: float
   over_dense: float | None
+  milliseconds_quartiles: Quartiles | None = None
+  over_dense_quartiles: Quartiles | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Startup:
+  """What a file costs up to its first inference, in a process of its own with one thread.
+
+  Attributes:
+    milliseconds: the median time to load it and infer once, if the runtime has been started before.
+    quartiles: of the same.
+    peak_bytes: the most memory that it took beyond Python with the runtime; None if the system does not tell.
+  """
+  milliseconds: float
+  quartiles: Quartiles
+  peak_bytes: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +75,11 @@ class ExportedFile:
     kept: whether the export keeps the file, or has only measured it.
     loss: interval (95%) of the points of accuracy that it loses against the SavedModel on the images that files are
       chosen by (`ExportReport.chosen_on`), see `paired.loss_interval`.
+    reference_bytes: what there is to know in numbers of its kind, see `size.Reference`; None if it is not known which
+      weights are kept.
+    startup: None if it could not be measured.
+    class_right: number of test images that it classifies right, of each class.
+    integers: whether its probabilities are integers, in steps of 1/256.
   """
   file: str
   bytes: int
@@ -64,6 +91,10 @@ class ExportedFile:
   sparse_layers: SparseLayers
   kept: bool = True
   loss: tuple[float, float] | None = None
+  reference_bytes: float | None = None
+  startup: Startup | None = None
+  class_right: tuple[int, ...] = ()
+  integers: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +123,9 @@ class ExportedOnnx:
     kept_weights: weights of its kernels that are not zero.
     latency: one for each number of threads; the dense file is `model.onnx`.
     kept: whether the export keeps the file, or has only measured it.
-    loss: as in `ExportedFile`.
+    loss: as in `ExportedFile`, and so are the next two.
+    reference_bytes: what there is to know in numbers of its kind.
+    startup: with ONNX Runtime.
   """
   file: str
   bytes: int
@@ -104,6 +137,8 @@ class ExportedOnnx:
   latency: tuple[Latency, ...]
   kept: bool = True
   loss: tuple[float, float] | None = None
+  reference_bytes: float | None = None
+  startup: Startup | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,9 +148,11 @@ class ExportedSavedModel:
   Attributes:
     bytes: size of all its files.
     accuracy: on the test set, in [0, 1].
+    class_right: number of test images that it classifies right, of each class.
   """
   bytes: int
   accuracy: float
+  class_right: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,8 +165,7 @@ class ExportReport:
     best: name of the TFLite file within the tolerance that is the best by `best_by`; None if there is no TFLite file.
     tolerance: points of test accuracy that the best file may lose against the SavedModel.
     test_examples: number of test images.
-    limit_bytes: what float32 weights need however they are stored, see `size.information_limit`; None if it is not
-      known which weights are kept.
+    reference: what there is to know of the network; None if it is not known which weights are kept.
     environment: the machine and the versions of packages, see `tickets_tf.environment`.
     onnx: the ONNX files, if they were asked for; `model.onnx` is the first.
     best_by: the measure that `best` is the least of, see `tickets_tf.export.choice`.
@@ -138,13 +174,17 @@ class ExportReport:
     chosen_on: `'validation'` or `'test'`: the images that files are chosen by.
     chosen_examples: their number.
     interval: Clopper-Pearson interval (95%) of the SavedModel's test accuracy, in [0, 1].
+    class_examples: number of test images of each class.
+    load_per_core: load average of the last minute over the number of cores, before the export and after it; the second
+      holds what the export did itself. None where the system has no load average.
+    licence: that of the model; empty: not given.
   """
   saved_model: ExportedSavedModel
   tflite: tuple[ExportedFile, ...]
   best: str | None
   tolerance: float
   test_examples: int
-  limit_bytes: float | None
+  reference: Reference | None
   environment: dict[str, Any]
   onnx: tuple[ExportedOnnx, ...] = ()
   best_by: str = 'size'
@@ -153,6 +193,9 @@ class ExportReport:
   chosen_on: str = 'test'
   chosen_examples: int = 0
   interval: tuple[float, float] | None = None
+  class_examples: tuple[int, ...] = ()
+  load_per_core: tuple[float | None, float | None] = (None, None)
+  licence: str = ''
 
   def to_json(self) -> dict[str, Any]:
     """Returns the report as JSON values: what is in `export.json`."""

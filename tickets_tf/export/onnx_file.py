@@ -16,11 +16,13 @@ import tensorflow as tf
 from tickets_tf import notes
 from tickets_tf.errors import TicketsError
 from tickets_tf.export import choice
+from tickets_tf.export import startup
 from tickets_tf.export import verify
 from tickets_tf.export.classifier import DESCRIPTION, ENCLOSED, LABELS
 from tickets_tf.export.export_report import ExportedOnnx
 from tickets_tf.export.onnx_program import OnnxProgram, first_line
 from tickets_tf.export.saved_model import SavedModelClassifier
+from tickets_tf.export.size import Reference
 
 _OPSET = 15  # ONNX Runtime 1.10 and later read it
 
@@ -34,9 +36,11 @@ class Form:
   Attributes:
     file: name of the file.
     change: makes it from the float32 form; may change what it is given.
+    bits: of a stored weight, for the reference that sizes are compared with.
   """
   file: str
   change: Callable[[Model], Model]
+  bits: int = 32
 
 
 def _unchanged(model: Model) -> Model:
@@ -76,11 +80,12 @@ def _dynamic_int8(model: Model) -> Model:
 
 
 # The first is kept in any case; latency is measured against it.
-FORMS = (Form('model.onnx', _unchanged), Form('model_sparse.onnx', _sparse), Form('model_int8.onnx', _dynamic_int8))
+FORMS = (Form('model.onnx', _unchanged), Form('model_sparse.onnx', _sparse),
+         Form('model_int8.onnx', _dynamic_int8, bits=8))
 
 
 def write(classifier: SavedModelClassifier, verifier: verify.Verifier, folder: pathlib.Path, tolerance: float,
-          say: Callable[[str], object]) -> tuple[ExportedOnnx, ...]:
+          say: Callable[[str], object], reference: Reference | None = None) -> tuple[ExportedOnnx, ...]:
   """Writes the ONNX files of a ticket: `model.onnx`, and others if they are smaller and accurate enough.
 
   Args:
@@ -89,6 +94,7 @@ def write(classifier: SavedModelClassifier, verifier: verify.Verifier, folder: p
     folder: where to write.
     tolerance: points of test accuracy that a file may lose against the SavedModel.
     say: takes lines for the user.
+    reference: what there is to know of the network; None if that is not known.
 
   Returns:
     What each form is and does that could be made.
@@ -117,7 +123,9 @@ def write(classifier: SavedModelClassifier, verifier: verify.Verifier, folder: p
     dense = dense or content
     latency = verify.time_in_turn(functools.partial(OnnxProgram, content), functools.partial(OnnxProgram, dense),
                                   verifier.images[0], verifier.rounds)
-    rows.append(dataclasses.replace(row, kept=kept, latency=latency))
+    known = None if reference is None else reference.bytes(form.bits)
+    rows.append(dataclasses.replace(row, kept=kept, latency=latency, reference_bytes=known,
+                                    startup=startup.measure('onnx', content)))
     if kept:
       (folder / row.file).write_bytes(content)
   return tuple(rows)

@@ -27,6 +27,7 @@ class Options:
     data_dir: replaces that of the ticket's settings if the data set has moved; empty keeps it.
     onnx: also write ONNX files; needs the packages of the extra `onnx`.
     serving: folder of versions for TensorFlow Serving that gets the SavedModel as its next version; empty: none.
+    licence: of the model, as its card tells it; empty: the card says that none is given.
   """
   tflite: str = 'best'
   tolerance: float = 0.5
@@ -38,6 +39,7 @@ class Options:
   best: str = 'size'
   onnx: bool = False
   serving: str = ''
+  licence: str = ''
 
   def __post_init__(self) -> None:
     if not (math.isfinite(self.tolerance) and self.tolerance >= 0):

@@ -14,6 +14,7 @@ from tickets_tf.data import Examples
 from tickets_tf.errors import TicketsError
 from tickets_tf.export import flatbuffer
 from tickets_tf.export import paired
+from tickets_tf.export import startup
 from tickets_tf.export.export_report import ExportedFile, Latency
 from tickets_tf.export.program import Program, all_threads
 from tickets_tf.export.saved_model import SavedModelClassifier
@@ -42,11 +43,13 @@ class Compared:
     same_class: share of images that get the SavedModel's class, in [0, 1].
     largest_logit_difference: to the SavedModel's logits.
     loss: interval of the points of accuracy that are lost on the test set, see `paired.loss_interval`.
+    class_right: number of images that are classified right, of each class.
   """
   accuracy: float
   same_class: float
   largest_logit_difference: float
   loss: tuple[float, float]
+  class_right: tuple[int, ...]
 
 
 class Verifier:
@@ -60,6 +63,8 @@ class Verifier:
 
   Attributes:
     accuracy: that of the SavedModel, in [0, 1].
+    class_right: number of test images that the SavedModel classifies right, of each class.
+    class_examples: number of test images of each class.
     images: those of the test set, uint8 [N, height, width, channels].
     rounds: as given.
   """
@@ -71,7 +76,10 @@ class Verifier:
     self.images = examples.images
     self.rounds = rounds
     self._logits = _logits(classifier, examples)
-    self.accuracy = float(np.mean(_right(self._logits, examples)))
+    self._right = _right(self._logits, examples)
+    self.accuracy = float(np.mean(self._right))
+    self.class_right = self._by_class(self._right)
+    self.class_examples = self._by_class(np.ones_like(self._right))
     self._right_before = None if validation is None else _right(_logits(classifier, validation), validation)
 
   def verify(self, file: str, content: bytes, dense: bytes | None) -> ExportedFile:
@@ -100,14 +108,16 @@ class Verifier:
         latency=latency(content, dense, self.images[0], self.rounds),
         operators=tuple(sorted(set(flatbuffer.operators(content)))),
         sparse_layers=flatbuffer.sparse_layers(content),
-        loss=self.loss(compared, lambda images: Program(content).run(images)[0]))
+        loss=self.loss(compared, lambda images: Program(content).run(images)[0]),
+        startup=startup.measure('tflite', content),
+        class_right=compared.class_right)
 
   def compare(self, probabilities: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) -> Compared:
     """Compares what a file gave for the test images, both [N, classes], with what the SavedModel gives."""
     same = np.argmax(probabilities, axis=1) == np.argmax(self._logits, axis=1)
     right = _right(probabilities, self._examples)
     return Compared(float(np.mean(right)), float(np.mean(same)), float(np.max(np.abs(logits - self._logits))),
-                    _points_lost(_right(self._logits, self._examples), right))
+                    _points_lost(self._right, right), self._by_class(right))
 
   def loss(self, compared: Compared, run: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]],
            ) -> tuple[float, float]:
@@ -120,6 +130,11 @@ class Verifier:
     if self._validation is None or self._right_before is None:
       return compared.loss
     return _points_lost(self._right_before, _right(run(self._validation.images), self._validation))
+
+  def _by_class(self, chosen: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    # How many of the chosen images each class has.
+    counts = np.bincount(self._examples.labels[chosen], minlength=self._logits.shape[1])
+    return tuple(counts.tolist())
 
 
 def _logits(classifier: SavedModelClassifier, examples: Examples) -> npt.NDArray[np.float32]:
@@ -165,10 +180,16 @@ def time_in_turn(load: Callable[[int], Timed], load_dense: Callable[[int], Timed
     inferences = [1 + int(_MEASUREMENT / _seconds(program, 1)) for program in programs]
     seconds = np.array([[_seconds(program, count) for program, count in zip(programs, inferences, strict=True)]
                         for _ in range(rounds)])
-    of_content = seconds[:, -1]
-    over_dense = None if load_dense is None else float(np.median(of_content / seconds[:, 0]))
-    found.append(Latency(threads, 1000 * float(np.median(of_content)), over_dense))
+    milliseconds, quartiles = _middle(1000 * seconds[:, -1])
+    over_dense = (None, None) if load_dense is None else _middle(seconds[:, -1] / seconds[:, 0])
+    found.append(Latency(threads, milliseconds, over_dense[0], quartiles, over_dense[1]))
   return tuple(found)
+
+
+def _middle(values: npt.NDArray[np.float64]) -> tuple[float, tuple[float, float]]:
+  """Returns the median, and the first and the third quartile."""
+  low, middle, high = map(float, np.quantile(values, [0.25, 0.5, 0.75]))
+  return middle, (low, high)
 
 
 def _seconds(program: Timed, inferences: int) -> float:

@@ -19,6 +19,11 @@ from tickets_tf.pruning.selection import Select, highest
 _GROUP = 4
 
 
+def log2_choices(total: int, chosen: int) -> float:
+  """Returns log2 of the number of ways to choose so many of a total."""
+  return (math.lgamma(total + 1) - math.lgamma(chosen + 1) - math.lgamma(total - chosen + 1)) / math.log(2)
+
+
 def free_bits(mask: np.ndarray) -> float:
   """Returns the bits that the places of a kernel's kept weights take if every choice of so many is equally likely.
 
@@ -27,7 +32,7 @@ def free_bits(mask: np.ndarray) -> float:
   Args:
     mask: boolean array of any shape.
   """
-  return _log2_choices(mask.size, int(np.count_nonzero(mask)))
+  return log2_choices(mask.size, int(np.count_nonzero(mask)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,10 +174,6 @@ def _log2_at_most_two(groups: int, width: int, kept: int) -> float:
   terms = (factorials[groups] - factorials[full] - factorials[single] - factorials[groups - full - single] +
            full * math.log(max(1, pairs)) + single * math.log(width))
   return float(np.logaddexp.reduce(terms)) / math.log(2)
-
-
-def _log2_choices(total: int, chosen: int) -> float:
-  return (math.lgamma(total + 1) - math.lgamma(chosen + 1) - math.lgamma(total - chosen + 1)) / math.log(2)
 
 
 def _groups_by_width(mask: np.ndarray) -> Iterator[np.ndarray]:
