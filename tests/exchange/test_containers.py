@@ -111,7 +111,12 @@ def test_newer_files_of_keras_number_layers(tmp_path):
         'layers/conv2d/vars/0', 'layers/sequential/layers/conv2d/vars/0', 'layers/separable_conv2d/vars/0',
         'layers/separable_conv2d/vars/1', 'layers/dense/vars/0'}
     assert np.array_equal(found['layers/dense/vars/0'], model.get_layer('last').kernel.numpy())
-    assert container.order == containers.NONE and container.layouts == ('keras',)
+    assert len(found) == 9 and container.layouts == ('keras',)
+    # The configuration tells the order.
+    assert container.order == (containers.NONE if name.endswith('.h5') else containers.NETWORK)
+  assert [array.name for array in container.arrays if len(array.shape) > 1] == [
+      'layers/conv2d/vars/0', 'layers/sequential/layers/conv2d/vars/0', 'layers/separable_conv2d/vars/0',
+      'layers/separable_conv2d/vars/1', 'layers/dense/vars/0']
 
 
 def test_plain_hdf5(tmp_path):

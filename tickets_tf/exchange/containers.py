@@ -17,6 +17,8 @@ import numpy as np
 import safetensors
 
 from tickets_tf.errors import UsageError
+from tickets_tf.exchange import checkpoint
+from tickets_tf.exchange import keras_files
 
 # Where the order of the arrays in a file comes from.
 NETWORK = 'network'  # From the network.
@@ -126,18 +128,22 @@ def _safetensors(path: str | os.PathLike[str]) -> Iterator[Container]:
 
 
 @contextlib.contextmanager
-def _hdf5(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Container]:
+def _hdf5(source: str | os.PathLike[str] | IO[bytes], config: bytes | None = None) -> Iterator[Container]:
   with h5py.File(source, 'r') as file:
     root = file.get('model_weights', file)
     names = _listed(root, 'layer_names')
+    pairs: list[tuple[str, str]] | None = None
     if names:
       # Keras' older format lists layers and weights in the order of the network.
       paths = [f'{layer}/{weight}' for layer in names for weight in _listed(root[layer], 'weight_names')]
+      known = pairs = [(path, path) for path in paths if _is_real(root[path].dtype)]
     else:
-      paths = _paths(root)
-    arrays = [Stored(name, root[name].shape, functools.partial(root[name].__getitem__, ()))
-              for name in paths if _is_real(root[name].dtype)]
-    yield Container(arrays, NETWORK if names else NONE, ('keras',))
+      shapes = {path: root[path].shape for path in _paths(root) if _is_real(root[path].dtype)}
+      known = keras_files.named(shapes)
+      pairs = keras_files.in_network_order(config, known, shapes) if config else None
+    arrays = [Stored(name, root[path].shape, functools.partial(root[path].__getitem__, ()))
+              for name, path in pairs or known]
+    yield Container(arrays, NETWORK if pairs else NONE, ('keras',))
 
 
 def _listed(group: h5py.Group, attribute: str) -> list[str]:
@@ -163,8 +169,15 @@ def _keras(path: str | os.PathLike[str]) -> Iterator[Container]:
   with zipfile.ZipFile(path) as archive, tempfile.TemporaryFile() as unpacked:
     with archive.open('model.weights.h5') as packed:
       shutil.copyfileobj(packed, unpacked)
-    with _hdf5(unpacked) as container:
+    with _hdf5(unpacked, archive.read('config.json')) as container:
       yield container
+
+
+@contextlib.contextmanager
+def _checkpoint(path: str | os.PathLike[str]) -> Iterator[Container]:
+  found = checkpoint.Checkpoint(path)
+  arrays = [Stored(name, entry.shape, functools.partial(found.read, entry)) for name, entry in found.arrays.items()]
+  yield Container(arrays, NETWORK if found.in_network_order else NONE, ('keras',))
 
 
 def _is_real(dtype: np.dtype) -> bool:
@@ -172,5 +185,6 @@ def _is_real(dtype: np.dtype) -> bool:
 
 
 _OPEN: dict[str, Callable[[str | os.PathLike[str]], contextlib.AbstractContextManager[Container]]] = {
-    '.npz': _npz, '.safetensors': _safetensors, '.h5': _hdf5, '.hdf5': _hdf5, '.keras': _keras}
+    '.npz': _npz, '.safetensors': _safetensors, '.h5': _hdf5, '.hdf5': _hdf5, '.keras': _keras,
+    checkpoint.SUFFIX: _checkpoint}
 SUFFIXES = tuple(_OPEN)

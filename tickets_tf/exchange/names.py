@@ -5,7 +5,8 @@ import re
 
 # Prefixes of torch's DataParallel and compile, and of checkpoints that hold more than a network.
 _AROUND = ('module', '_orig_mod', 'model', 'state_dict')
-_WRAPPER = re.compile(r'^(prune_low_magnitude|ticket_wrapper)_')
+# Of a layer's name; a number alone counts the wrappers.
+_WRAPPER = re.compile(r'^(prune_low_magnitude|ticket_wrapper)_(?![0-9]+$)')
 _PARAMETER = re.compile(r'(^|[./_])(weight_mask|kernel_mask|mask|weight_orig|weights?|kernel)$')
 # Keras' newer files number layers by class, in the order of the network, and do not name them.
 _NUMBERED = re.compile(r'/vars/[0-9]+$')

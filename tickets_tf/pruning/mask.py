@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -214,8 +215,8 @@ def load_mask(path: str | os.PathLike[str], kernels: Sequence[Kernel] | None = N
   flattened feature map are put in Keras' order too, except in subclassed models. No file is ever unpickled.
 
   Args:
-    path: file to read; the suffix decides the format: `.npz`, `.safetensors`, or weights of Keras in `.weights.h5`,
-      `.h5`, `.hdf5` or `.keras`.
+    path: file to read; the suffix decides the format: `.npz`, `.safetensors`, weights of Keras in `.weights.h5`, `.h5`,
+      `.hdf5` or `.keras`, or the `.index` of a TensorFlow checkpoint. Masks of tfmot's wrappers are read as such.
     kernels: the network's kernels, or None to read only what `Mask.save` wrote.
     layout: `'keras'` (convolutions HWIO, dense layers (inputs, outputs)), `'torch'` (OIHW, (outputs, inputs)), or
       `'auto'`: whichever the shapes fit.
@@ -230,6 +231,7 @@ def load_mask(path: str | os.PathLike[str], kernels: Sequence[Kernel] | None = N
       kernel; the message names the file and what is left on both sides.
   """
   suffix = pathlib.Path(path).suffix
+  _check_no_checkpoint(str(path))
   if suffix in _PICKLES:
     raise UsageError(f'mask file {str(path)!r}: {suffix} files can hold code and are not read; convert it in PyTorch '
                      'with safetensors.torch.save_file(model.state_dict(), \'model.safetensors\')')
@@ -288,6 +290,13 @@ def _opened(path: str | os.PathLike[str],
     return exchange.opened(path)
   arrays = [exchange.Stored(name, array.shape, functools.partial(np.asarray, array)) for name, array in own.items()]
   return contextlib.nullcontext(exchange.Container(arrays, exchange.NETWORK, ('keras',)))
+
+
+def _check_no_checkpoint(path: str) -> None:
+  # The names that TensorFlow itself gives a checkpoint: the part that its files share, and that of the arrays.
+  index = f'{re.sub(r"[.]data-[0-9]+-of-[0-9]+$", "", path)}.index'
+  if os.path.isfile(index):
+    raise UsageError(f'mask file {path!r}: a TensorFlow checkpoint; give its index, {index!r}')
 
 
 def _check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> None:
