@@ -72,6 +72,7 @@ def test_sizes_order_as_they_must(contents):
   bytes_of = {name: len(content) for name, content in contents.items()}
   assert bytes_of['dense_int8'] < bytes_of['dense_float16'] < bytes_of['dense_float32']
   assert bytes_of['sparse_float32'] < bytes_of['dense_float32'] / 1.5
+  assert bytes_of['sparse_int8'] < bytes_of['dense_int8'], 'kernels are stored sparse where that takes less'
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -99,8 +100,8 @@ def test_dense_layers_of_sparse_int8_are_stored_densely(contents):
   assert weights.type == schema.TensorType.INT8 and weights.sparsity is None
   values = model.buffers[weights.buffer].data.view(np.int8)
   assert values.size == np.prod(weights.shape) == 160 and 0 < np.count_nonzero(values) < 80
-  assert codes.count('DENSIFY') == codes.count('CONV_2D') == 9
-  assert flatbuffer.operators(contents['sparse_float32']).count('DENSIFY') == 10
+  assert 0 < codes.count('DENSIFY') < flatbuffer.operators(contents['sparse_float32']).count('DENSIFY') < codes.count(
+      'CONV_2D') == 9, 'small kernels take less as they are, of one byte a weight above all'
 
 
 def test_removed_weights_are_zero(contents, network):

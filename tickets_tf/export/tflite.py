@@ -12,6 +12,7 @@ from tickets_tf import notes
 from tickets_tf import registry
 from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.export import flatbuffer
+from tickets_tf.export import sparse_kernels
 from tickets_tf.export.saved_model import SavedModelClassifier
 from tickets_tf.export.tflite_classifier import enclose
 
@@ -155,7 +156,7 @@ def _with_full_range(images: npt.NDArray[np.uint8]) -> Iterator[list[npt.NDArray
 
 def _finished(content: bytes) -> bytes:
   model = flatbuffer.read(content)
-  flatbuffer.densify_dense_layers(model, content)
-  flatbuffer.densify_before_lengthening(model)
+  sparse_kernels.densify_before_lengthening(model)
+  sparse_kernels.store_smallest(model)
   flatbuffer.shorten_names(model)
   return flatbuffer.write(model)

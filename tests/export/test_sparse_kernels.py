@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+from ai_edge_litert import interpreter
+
+import tf_keras as keras
+from tickets_tf.export import flatbuffer
+from tickets_tf.export import fold
+from tickets_tf.export import saved_model
+from tickets_tf.export import sparse_encoding
+from tickets_tf.export import tflite
+from tickets_tf.export.program import Program
+
+RNG = np.random.default_rng(0)
+
+
+def scattered(shape, density, dtype=np.int8):
+  kernel = np.zeros(shape, dtype)
+  kernel[RNG.random(shape) < density] = 3
+  return kernel
+
+
+def in_blocks(shape, density):
+  return np.repeat(scattered((*shape[:-1], shape[-1] // 4), density), 4, axis=-1)
+
+
+def one_channel(shape):
+  kernel = np.zeros(shape, np.int8)
+  kernel[:, 1] = RNG.integers(1, 9, kernel[:, 1].shape)
+  return kernel
+
+
+KERNELS = {
+    'scattered': scattered((32, 3, 3, 32), 0.1),
+    'few': scattered((64, 3, 3, 64), 0.01, np.float32),
+    'fewer outputs than inputs': scattered((64, 1, 1, 32), 0.1, np.float16),
+    'more inputs than a byte counts': scattered((12, 900), 0.05),
+    'blocks': in_blocks((32, 3, 3, 32), 0.1),
+    'one channel': one_channel((40, 52)),
+    'nothing': np.zeros((64, 1, 1, 64), np.int8),
+}
+
+
+@pytest.mark.parametrize('name', KERNELS)
+def test_what_is_encoded_is_decoded(name):
+  kernel = KERNELS[name]
+  sizes = [(size, encoding) for block in (1, 4) for encoding, size in sparse_encoding._sizes(kernel, block)]
+  best = sparse_encoding.smallest(kernel)
+  assert best == min(sizes, key=lambda each: each[0])[1]
+  for size, encoding in [*sizes[::97], *((size, each) for size, each in sizes if each == best)]:
+    sparsity, values = sparse_encoding.encode(kernel, encoding)
+    np.testing.assert_array_equal(sparse_encoding.decode(sparsity, values, kernel.shape), kernel)
+    levels = [level for level in sparsity.dimMetadata if level.format]
+    assert size == values.nbytes + sum(level.arraySegments.values.nbytes + level.arrayIndices.values.nbytes
+                                       for level in levels)
+
+
+def test_the_smallest_encoding():
+  assert sparse_encoding.smallest(KERNELS['scattered']).block == 1
+  blocks = sparse_encoding.smallest(KERNELS['blocks'])
+  assert blocks.block == 4
+  sparsity, values = sparse_encoding.encode(KERNELS['blocks'], blocks)
+  assert list(sparsity.blockMap) == [3] and values.size == np.count_nonzero(KERNELS['blocks'])
+  # Fewer rows, one for each input, begin somewhere.
+  assert sparse_encoding.smallest(KERNELS['fewer outputs than inputs']).order[-1] == 0
+  for dense in (scattered((32, 3, 3, 32), 0.7), scattered((4, 3, 3, 4), 0.1)):
+    assert sparse_encoding.smallest(dense) is None
+
+
+def without_delegates(content, images):
+  """What the runtime's own operators compute, without XNNPACK."""
+  runtime = interpreter.Interpreter(
+      model_content=content,
+      experimental_op_resolver_type=interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+  runtime.allocate_tensors()
+  found = []
+  for image in images:
+    runtime.set_tensor(runtime.get_input_details()[0]['index'], image[None])
+    runtime.invoke()
+    found.append(runtime.get_tensor(runtime.get_output_details()[0]['index'])[0])
+  return np.array(found)
+
+
+@pytest.fixture(scope='module')
+def wide(digits, tmp_path_factory):
+  """Files of a network with kernels large enough to be sparse; one of them is sparse in blocks of 4 inputs."""
+  keras.utils.set_random_seed(1)
+  images = x = keras.Input((8, 8, 1))
+  for name in ('first', 'scattered', 'blocks'):
+    x = keras.layers.Conv2D(32, 3, padding='same', activation='relu', name=name)(x)
+  model = keras.Model(images, keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x)))
+  for name in ('scattered', 'blocks'):
+    kernel, bias = model.get_layer(name).get_weights()
+    kept = np.moveaxis(KERNELS[name] != 0, 0, 3)  # as TFLite stores it, output channels come first
+    model.get_layer(name).set_weights([kernel * kept, bias + 0.1])
+  folder = tmp_path_factory.mktemp('wide') / 'ticket'
+  saved_model.write_saved_model(fold.fold_batch_norm(model), digits, folder, {})
+  ticket = saved_model.SavedModelClassifier(folder)
+  return {name: tflite.convert(ticket, tflite.VARIANTS[name], digits.train.images[:5])
+          for name in ('dense_int8', 'sparse_int8')}
+
+
+def test_sparse_files_compute_what_dense_ones_do(wide, digits):
+  """To the bit, with XNNPACK and without."""
+  images = digits.test.images[:20]
+  dense, sparse = wide['dense_int8'], wide['sparse_int8']
+  assert flatbuffer.sparse_layers(sparse).made_dense == 2 and len(sparse) < len(dense) / 2
+  np.testing.assert_array_equal(Program(sparse).run(images)[0], Program(dense).run(images)[0])
+  np.testing.assert_array_equal(without_delegates(sparse, images), without_delegates(dense, images))
+  graph, = flatbuffer.read(sparse).subgraphs
+  blocks = {tensor.name.split(b':')[0]: list(tensor.sparsity.blockMap) for tensor in graph.tensors
+            if tensor.sparsity is not None}
+  assert blocks == {b'scattered': [], b'blocks': [3]}, 'the dimension of the inputs'
+
+
+def test_what_no_operator_reads_is_left_out(wide):
+  for name, content in wide.items():
+    model = flatbuffer.read(content)
+    graph, = model.subgraphs
+    sides = [(graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]) for operator in graph.operators
+             if flatbuffer.code(model, operator) == flatbuffer.schema.BuiltinOperator.DENSIFY]
+    assert all(packed.quantization is None for packed, _ in sides)
+    if name == 'sparse_int8':
+      assert sides and all(len(unpacked.quantization.scale) == unpacked.shape[0] for _, unpacked in sides)
+    read = {*graph.inputs, *graph.outputs}.union(*({*each.inputs, *each.outputs} for each in graph.operators))
+    assert read - {-1} == {*range(len(graph.tensors))}
+    assert {0, *(tensor.buffer for tensor in graph.tensors), *(each.buffer for each in model.metadata)} == {
+        *range(len(model.buffers))}
+
+
+def test_equal_vectors_are_written_once(wide):
+  content = wide['sparse_int8']
+  assert content.count(np.zeros(32, np.int64).tobytes()) == 1, 'zero points of 32 channels'
+  model = flatbuffer.read(content)
+  again = flatbuffer.read(flatbuffer.write(model))
+  for before, after in zip(model.subgraphs[0].tensors, again.subgraphs[0].tensors, strict=True):
+    assert (before.name, list(before.shape)) == (after.name, list(after.shape))
+    np.testing.assert_array_equal(model.buffers[before.buffer].data, again.buffers[after.buffer].data)
