@@ -3,10 +3,11 @@
 No file is ever unpickled.
 """
 
+from tickets_tf.exchange.checkpoint import check_no_checkpoint
 from tickets_tf.exchange.containers import NETWORK, SUFFIXES, Container, Stored, naming, opened
 from tickets_tf.exchange.layouts import LAYOUTS
 from tickets_tf.exchange.own import OWN_SUFFIXES, read_own, write_own
 from tickets_tf.exchange.reading import read_masks
 
-__all__ = ['LAYOUTS', 'NETWORK', 'OWN_SUFFIXES', 'SUFFIXES', 'Container', 'Stored', 'naming', 'opened', 'read_masks',
-           'read_own', 'write_own']
+__all__ = ['LAYOUTS', 'NETWORK', 'OWN_SUFFIXES', 'SUFFIXES', 'Container', 'Stored', 'check_no_checkpoint', 'naming',
+           'opened', 'read_masks', 'read_own', 'write_own']

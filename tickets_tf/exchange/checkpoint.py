@@ -16,6 +16,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from tickets_tf.errors import UsageError
+
 SUFFIX = '.index'
 _FOOTER, _MAGIC = 48, 0xdb4775248b80fb57
 _TRAILER = 5  # bytes after a block: its compression and its checksum
@@ -98,6 +100,17 @@ class Checkpoint:
     if len(content) != entry.size:
       raise ValueError(f'{path.name} ends before {entry.key}')
     return content
+
+
+def check_no_checkpoint(path: str | os.PathLike[str]) -> None:
+  """Refuses the names that TensorFlow itself gives a checkpoint: what its files share, and the file of its arrays.
+
+  Raises:
+    UsageError: if it is one; the message names its `.index`.
+  """
+  index = f'{re.sub("[.]data-[0-9]+-of-[0-9]+$", "", str(path))}{SUFFIX}'
+  if os.path.isfile(index):
+    raise UsageError(f'mask file {str(path)!r}: a TensorFlow checkpoint; give its index, {index!r}')
 
 
 class _Message:

@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import os
 import pathlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -210,9 +209,9 @@ def load_mask(path: str | os.PathLike[str], kernels: Sequence[Kernel] | None = N
   A file of another program holds one array per kernel: a mask of 0 and 1, or weights, of which those that are exactly
   zero are removed. An array belongs to the kernel whose name it has (as `NAME.weight`, `NAME/kernel:0` or
   `NAME.weight_mask`, for instance; masks take precedence over weights). Otherwise it belongs to the only kernel of its
-  shape; if there are several of that shape, names or file must tell the order. Biases, and all other arrays that do not
-  have a kernel's shape, are ignored. Arrays in PyTorch's layout are transposed; the inputs of a dense layer after a
-  flattened feature map are put in Keras' order too, except in subclassed models. No file is ever unpickled.
+  shape; of several, names or file must tell the order. Biases, and all other arrays that do not have a kernel's shape,
+  are ignored. Arrays in PyTorch's layout are transposed; the inputs of a dense layer after a flattened feature map are
+  put in Keras' order too, except in subclassed models. No file is ever unpickled.
 
   Args:
     path: file to read; the suffix decides the format: `.npz`, `.safetensors`, weights of Keras in `.weights.h5`, `.h5`,
@@ -231,7 +230,7 @@ def load_mask(path: str | os.PathLike[str], kernels: Sequence[Kernel] | None = N
       kernel; the message names the file and what is left on both sides.
   """
   suffix = pathlib.Path(path).suffix
-  _check_no_checkpoint(str(path))
+  exchange.check_no_checkpoint(path)
   if suffix in _PICKLES:
     raise UsageError(f'mask file {str(path)!r}: {suffix} files can hold code and are not read; convert it in PyTorch '
                      'with safetensors.torch.save_file(model.state_dict(), \'model.safetensors\')')
@@ -290,13 +289,6 @@ def _opened(path: str | os.PathLike[str],
     return exchange.opened(path)
   arrays = [exchange.Stored(name, array.shape, functools.partial(np.asarray, array)) for name, array in own.items()]
   return contextlib.nullcontext(exchange.Container(arrays, exchange.NETWORK, ('keras',)))
-
-
-def _check_no_checkpoint(path: str) -> None:
-  # The names that TensorFlow itself gives a checkpoint: the part that its files share, and that of the arrays.
-  index = f'{re.sub(r"[.]data-[0-9]+-of-[0-9]+$", "", path)}.index'
-  if os.path.isfile(index):
-    raise UsageError(f'mask file {path!r}: a TensorFlow checkpoint; give its index, {index!r}')
 
 
 def _check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> None:
