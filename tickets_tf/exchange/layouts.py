@@ -34,12 +34,16 @@ class KernelLike(Shaped, Protocol):
   def flattened(self) -> tuple[int, int, int] | None:
     """Shape (height, width, channels) of the feature map that is flattened into a dense layer's inputs, or None."""
 
+  @property
+  def depthwise(self) -> bool:
+    """Whether every channel has weights of its own."""
+
 
 def key(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
-  """Returns the form of a shape by which arrays and kernels are compared: an array fits a kernel if the two are equal.
+  """Returns the form of an array's shape by which it is compared with `kernel_key`: if they are equal, it fits.
 
-  PyTorch keeps the kernel of a depthwise convolution as (channels, 1, height, width), Keras as (height, width,
-  channels, 1). If there is one channel on either side, the order of the two axes makes no difference.
+  PyTorch keeps the kernel of a depthwise convolution as (channels x multiplier, 1, height, width), Keras as (height,
+  width, channels, multiplier). If there is one channel on either side, the order of the two axes makes no difference.
 
   Args:
     shape: a shape in Keras' order.
@@ -48,6 +52,14 @@ def key(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
   if layout == 'torch' and len(shape) > 2 and 1 in shape[-2:]:
     return (*shape[:-2], 1, math.prod(shape[-2:]))
   return tuple(shape)
+
+
+def kernel_key(kernel: KernelLike, layout: str) -> tuple[int, ...]:
+  """Returns the form of a kernel's shape by which it is compared with `key`."""
+  shape = kernel.shape
+  if layout == 'torch' and kernel.depthwise:
+    return (*shape[:-2], 1, math.prod(shape[-2:]))
+  return key(shape, layout)
 
 
 def in_keras_order(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
@@ -59,7 +71,7 @@ def to_keras(values: np.ndarray, kernel: KernelLike, layout: str) -> np.ndarray:
   """Returns an array of a file in the shape and order of a kernel.
 
   Args:
-    values: array from the file whose key is that of the kernel.
+    values: array from the file whose `key` is the kernel's `kernel_key`.
     kernel: the kernel.
     layout: the layout of the file.
 
@@ -83,6 +95,11 @@ def from_torch(values: np.ndarray) -> np.ndarray:
 def to_torch(values: np.ndarray) -> np.ndarray:
   """Takes an array from Keras' order to PyTorch's, in contiguous memory."""
   return np.ascontiguousarray(np.moveaxis(values, (-1, -2), (0, 1)) if values.ndim > 1 else values)
+
+
+def to_torch_flattened(values: np.ndarray, flattened: tuple[int, int, int]) -> np.ndarray:
+  """Takes the kernel of a dense layer after a flattened map (height, width, channels) to PyTorch's order."""
+  return np.ascontiguousarray(values.reshape(*flattened, -1).transpose(3, 2, 0, 1).reshape(values.shape[-1], -1))
 
 
 def letters(rank: int, layout: str) -> str:

@@ -101,7 +101,7 @@ class _Attempt:
     self._layout = layout
     self._order = container.order
     self._by_file = False
-    self._kernels = [_Item(kernel, layouts.key(kernel.shape, layout), names.parse(_name_in_keras(kernel)), row)
+    self._kernels = [_Item(kernel, layouts.kernel_key(kernel, layout), names.parse(_name_in_keras(kernel)), row)
                      for row, kernel in enumerate(kernels)]
     self._arrays = _without_masked([
         _Item(array, layouts.key(layouts.in_keras_order(array.shape, layout), layout), names.parse(array.name), row)

@@ -55,7 +55,7 @@ def prunable_kernels(model: keras.Model) -> list[Kernel]:
     raise UsageError(f'model {model.name!r} has no weights yet; build it or call it once')
   found: list[Kernel] = []
   listed: set[int] = set()
-  for layer, name in _layers(model, '', naming.Names(), set()):
+  for layer, name in named_layers(model):
     # A recurrent layer has listed the kernels of its cells.
     kernels = [kernel for kernel in _own_kernels(layer, name) if id(kernel.variable) not in listed]
     listed.update(id(kernel.variable) for kernel in kernels)
@@ -84,17 +84,22 @@ def unpruned_weights(model: keras.Model) -> list[tuple[str, int]]:
     (name, number of weights) of each, in the order of the layers.
   """
   known = {id(kernel.variable) for kernel in prunable_kernels(model)}
-  known.update(id(weight) for layer, _ in _layers(model, '', naming.Names(), set())
+  known.update(id(weight) for layer, _ in named_layers(model)
                if isinstance(layer, _NORMALISATION) or _row(layer)[1] for weight in layer.weights)
   trainable = {id(weight) for weight in model.trainable_weights}
   found: list[tuple[str, int]] = []
-  for layer, name in [(model, ''), *_layers(model, '', naming.Names(), set())]:
+  for layer, name in [(model, ''), *named_layers(model)]:
     for weight in layer._trainable_weights:  # pylint: disable=protected-access
       if id(weight) in trainable - known and len(weight.shape) > 1:
         known.add(id(weight))
         own = weight.name.split(':')[0].rpartition('/')[2]
         found.append((f'{name}/{own}'.lstrip('/'), math.prod(weight.shape)))
   return list(zip(_unique(name for name, _ in found), (size for _, size in found), strict=True))
+
+
+def named_layers(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, str]]:
+  """Yields every layer inside a network once, before those inside it, with the name by which its kernel is known."""
+  yield from _layers(model, '', naming.Names(), set())
 
 
 def _layers(layer: keras.layers.Layer, prefix: str, names: naming.Names,
@@ -114,6 +119,7 @@ def _layers(layer: keras.layers.Layer, prefix: str, names: naming.Names,
 
 def _own_kernels(layer: keras.layers.Layer, name: str) -> list[Kernel]:
   cells = _cells(layer)
+  attributes: tuple[str, ...] = ()
   if hasattr(type(layer), 'get_prunable_weights'):
     weights = layer.get_prunable_weights()
     kinds = ['dense' if len(weight.shape) == 2 else 'conv' for weight in weights]
@@ -129,8 +135,10 @@ def _own_kernels(layer: keras.layers.Layer, name: str) -> list[Kernel]:
                      'than a kernel; build it with implementation=1')
   names = [name] if len(weights) == 1 else [f'{name}/{index}' for index in range(len(weights))]
   both = [axes.kernel_axes(layer, weight) for weight in weights]
-  return [Kernel(each, tuple(weight.shape), kind, inputs=inputs, outputs=outputs, variable=weight, layer=layer)
-          for each, kind, weight, (inputs, outputs) in zip(names, kinds, weights, both, strict=True)]
+  depthwise = [attribute == 'depthwise_kernel' for attribute in attributes] or [False] * len(weights)
+  return [Kernel(each, tuple(weight.shape), kind, depthwise=apart, inputs=inputs, outputs=outputs, variable=weight,
+                 layer=layer)
+          for each, kind, apart, weight, (inputs, outputs) in zip(names, kinds, depthwise, weights, both, strict=True)]
 
 
 def _row(layer: keras.layers.Layer) -> tuple[str, tuple[str, ...]]:

@@ -1,0 +1,331 @@
+"""PyTorch code for Keras layers: what is made of a layer once, and what each of its calls computes.
+
+In PyTorch's tensors the channels come first: [N, height, width, channels] of Keras is [N, channels, height, width].
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tf_keras as keras
+
+from tickets_tf.errors import UsageError
+
+_L = keras.layers
+Shape = tuple[int | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+  """One call of a layer.
+
+  Attributes:
+    layer: the layer.
+    names: the attributes that hold its modules, e.g. `['self.conv1']`; it uses as many as it makes.
+    inputs: variables that hold its inputs.
+    shapes: shapes of the inputs in Keras, with the axis of images; None where they are open.
+    channels_first: of a layer that flattens: whether it does as `torch.flatten`, because the weights behind it are in
+      that order.
+  """
+  layer: Any
+  names: Sequence[str]
+  inputs: Sequence[str]
+  shapes: Sequence[Shape]
+  channels_first: bool = False
+
+  @property
+  def x(self) -> str:
+    """The variable of the only input."""
+    if len(self.inputs) != 1:
+      raise refused(self.layer, f'has {len(self.inputs)} inputs')
+    return self.inputs[0]
+
+  @property
+  def rank(self) -> int:
+    """Number of axes of the first input."""
+    return len(self.shapes[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+  """What becomes of one call.
+
+  Attributes:
+    expression: what the call computes.
+    modules: the modules that it uses, as code, in the order of `Call.names`; empty for a layer without weights.
+  """
+  expression: str
+  modules: tuple[str, ...] = ()
+
+
+def refused(layer: Any, why: str) -> UsageError:
+  """Returns the error of a layer that cannot be written in PyTorch."""
+  return UsageError(f'--to=torch: the layer {layer.name!r} ({type(layer).__name__}) {why}, which is not written in '
+                    'PyTorch')
+
+
+# By Keras' name; {} is the argument.
+_ACTIVATIONS = {
+    'linear': '{}', 'relu': 'F.relu({})', 'relu6': 'F.relu6({})', 'elu': 'F.elu({})', 'selu': 'F.selu({})',
+    'gelu': 'F.gelu({})', 'silu': 'F.silu({})', 'swish': 'F.silu({})', 'mish': 'F.mish({})',
+    'sigmoid': 'torch.sigmoid({})', 'tanh': 'torch.tanh({})', 'softplus': 'F.softplus({})',
+    'softsign': 'F.softsign({})', 'exponential': 'torch.exp({})', 'leaky_relu': 'F.leaky_relu({}, 0.2)',
+    'softmax': 'F.softmax({}, 1)', 'log_softmax': 'F.log_softmax({}, 1)'}
+
+
+def _activated(layer: Any, expression: str) -> str:
+  name = getattr(layer.activation, '__name__', '')
+  if name not in _ACTIVATIONS or keras.activations.get(name) is not layer.activation:
+    raise refused(layer, f'has the activation {name or layer.activation!r}')
+  return _ACTIVATIONS[name].format(expression)
+
+
+def _channels_last(layer: Any) -> None:
+  if getattr(layer, 'data_format', 'channels_last') != 'channels_last':
+    raise refused(layer, f'has data_format={layer.data_format}')
+
+
+def _moved(x: str, rank: int, inner: str) -> str:
+  # What acts on the last axis, with {} for its argument, on channels that come first.
+  return inner.format(x) if rank == 2 else inner.format(f'{x}.movedim(1, -1)') + '.movedim(-1, 1)'
+
+
+def _arguments(values: Sequence[int]) -> str:
+  return repr(values[0]) if len(set(values)) == 1 else repr(tuple(values))
+
+
+def _same(call: Call, sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> list[tuple[int, int]]:
+  """Returns what TensorFlow's SAME adds before and behind each axis of space.
+
+  The output has ceil(n / stride) places; an odd number of added places has the larger half behind.
+  """
+  added = []
+  for size, stride, dilation, length in zip(sizes, strides, dilations, call.shapes[0][1:-1], strict=True):
+    reach = (size - 1) * dilation + 1
+    if length is None and stride > 1:
+      raise refused(call.layer, 'pads images of any size')
+    total = reach - 1 if length is None else max((math.ceil(length / stride) - 1) * stride + reach - length, 0)
+    added.append((total // 2, total - total // 2))
+  return added
+
+
+def _padded(x: str, added: Sequence[tuple[int, int]], value: str = '') -> str:
+  # PyTorch counts the axes from the last.
+  flat = tuple(part for pair in reversed(added) for part in pair)
+  return f'F.pad({x}, {flat}{value})' if any(flat) else x
+
+
+def _conv(call: Call, name: str, inputs: int, outputs: int, groups: int, bias: bool, kernel: Sequence[int]) -> Code:
+  """Returns a convolution, with the padding inside it if it is the same on both sides."""
+  layer = call.layer
+  _channels_last(layer)
+  strides, dilations = layer.strides, layer.dilation_rate
+  added = [(0, 0)] * len(kernel)
+  if layer.padding == 'same':
+    added = _same(call, kernel, strides, dilations)
+  elif layer.padding == 'causal':
+    added = [((kernel[0] - 1) * dilations[0], 0)]
+  even = all(before == behind for before, behind in added)
+  options = [('stride', strides, 1), ('padding', [before for before, _ in added], 0), ('dilation', dilations, 1)]
+  words = [f'{word}={_arguments(values)}' for word, values, plain in options
+           if any(value != plain for value in values) and (word != 'padding' or even)]
+  words += [f'groups={groups}'] * (groups > 1) + ['bias=False'] * (not bias)
+  made = ', '.join([f'nn.Conv{len(kernel)}d({inputs}, {outputs}, {_arguments(kernel)}', *words]) + ')'
+  return Code(f'{name}({call.x if even else _padded(call.x, added)})', (made,))
+
+
+def _plain_conv(call: Call) -> Code:
+  layer = call.layer
+  code = _conv(call, call.names[0], call.shapes[0][-1] or 0, layer.filters, layer.groups, layer.use_bias,
+               layer.kernel_size)
+  return dataclasses.replace(code, expression=_activated(layer, code.expression))
+
+
+def _depthwise(call: Call) -> Code:
+  layer, channels = call.layer, call.shapes[0][-1] or 0
+  code = _conv(call, call.names[0], channels, channels * layer.depth_multiplier, channels, layer.use_bias,
+               layer.kernel_size)
+  return dataclasses.replace(code, expression=_activated(layer, code.expression))
+
+
+def _separable(call: Call) -> Code:
+  layer, channels = call.layer, call.shapes[0][-1] or 0
+  between = channels * layer.depth_multiplier
+  first = _conv(call, call.names[0], channels, between, channels, False, layer.kernel_size)
+  ones = (1,) * len(layer.kernel_size)
+  bias = '' if layer.use_bias else ', bias=False'
+  second = f'nn.Conv{len(ones)}d({between}, {layer.filters}, 1{bias})'
+  return Code(_activated(layer, f'{call.names[1]}({first.expression})'), (*first.modules, second))
+
+
+def _dense(call: Call) -> Code:
+  layer = call.layer
+  made = f'nn.Linear({call.shapes[0][-1]}, {layer.units}{"" if layer.use_bias else ", bias=False"})'
+  return Code(_activated(layer, _moved(call.x, call.rank, f'{call.names[0]}({{}})')), (made,))
+
+
+def _batch_norm(call: Call) -> Code:
+  layer = call.layer
+  if list(layer.axis) != [call.rank - 1]:
+    raise refused(layer, f'normalises axis {list(layer.axis)}')
+  made = (f'nn.BatchNorm{max(call.rank - 2, 1)}d({call.shapes[0][-1]}, eps={float(layer.epsilon)!r}, '
+          f'momentum={1 - layer.momentum:.6g})')
+  return Code(f'{call.names[0]}({call.x})', (made,))
+
+
+def _layer_norm(call: Call) -> Code:
+  layer = call.layer
+  if [axis % call.rank for axis in layer.axis] != [call.rank - 1]:
+    raise refused(layer, f'normalises axes {list(layer.axis)}')
+  made = f'nn.LayerNorm({call.shapes[0][-1]}, eps={float(layer.epsilon)!r})'
+  return Code(_moved(call.x, call.rank, f'{call.names[0]}({{}})'), (made,))
+
+
+def _zero_padding(call: Call) -> Code:
+  _channels_last(call.layer)
+  padding = call.layer.padding
+  return Code(_padded(call.x, [padding] if isinstance(padding[0], int) else padding))
+
+
+def _pool(call: Call) -> Code:
+  layer = call.layer
+  _channels_last(layer)
+  kind = 'Max' if type(layer) in (_L.MaxPooling1D, _L.MaxPooling2D, _L.MaxPooling3D) else 'Avg'
+  sizes, strides = (value if isinstance(value, tuple) else (value,) for value in (layer.pool_size, layer.strides))
+  added = [(0, 0)] * len(sizes)
+  if layer.padding == 'same':
+    added = _same(call, sizes, strides, (1,) * len(sizes))
+    if kind == 'Avg' and any(map(any, added)):
+      raise refused(layer, 'averages over less at the borders')
+  x = _padded(call.x, added, ', value=-torch.inf')
+  return Code(f'F.{kind.lower()}_pool{len(sizes)}d({x}, {_arguments(sizes)}, {_arguments(strides)})')
+
+
+def _global_pool(call: Call) -> Code:
+  layer = call.layer
+  _channels_last(layer)
+  reduce = 'amax' if 'Max' in type(layer).__name__ else 'mean'
+  axes = tuple(range(2, call.rank))
+  return Code(f'{call.x}.{reduce}({axes}{", keepdim=True" if layer.keepdims else ""})')
+
+
+def _relu(call: Call) -> Code:
+  layer = call.layer
+  if layer.threshold or (layer.negative_slope and layer.max_value is not None):
+    raise refused(layer, 'has a threshold, or a slope and a largest value')
+  if layer.negative_slope:
+    return Code(f'F.leaky_relu({call.x}, {float(layer.negative_slope):g})')
+  if layer.max_value is None:
+    return Code(f'F.relu({call.x})')
+  return Code(f'torch.clamp({call.x}, 0, {float(layer.max_value):g})')
+
+
+def _softmax(call: Call) -> Code:
+  if call.layer.axis not in (-1, call.rank - 1):
+    raise refused(call.layer, f'has axis={call.layer.axis}')
+  return Code(f'F.softmax({call.x}, 1)')
+
+
+def _dropout(call: Call) -> Code:
+  if getattr(call.layer, 'noise_shape', None):
+    raise refused(call.layer, 'has a noise_shape')
+  whole = {_L.SpatialDropout1D: '1d', _L.SpatialDropout2D: '2d', _L.SpatialDropout3D: '3d'}.get(type(call.layer), '')
+  return Code(f'F.dropout{whole}({call.x}, {call.layer.rate:g}, self.training)')
+
+
+def _joined(template: str) -> Callable[[Call], Code]:
+  # An operator between all inputs; those of other shapes are spread otherwise in Keras, where channels come last.
+  def code(call: Call) -> Code:
+    if len({len(shape) for shape in call.shapes}) > 1:
+      raise refused(call.layer, 'joins inputs of several ranks')
+    joined = call.inputs[0]
+    for other in call.inputs[1:]:
+      joined = template.format(joined, other)
+    return Code(f'({joined}) / {len(call.inputs)}' if type(call.layer) is _L.Average else joined)
+  return code
+
+
+def _concatenate(call: Call) -> Code:
+  axis = call.layer.axis % call.rank
+  return Code(f'torch.cat([{", ".join(call.inputs)}], {1 if axis == call.rank - 1 else axis + 1})')
+
+
+def _flatten(call: Call) -> Code:
+  _channels_last(call.layer)
+  first = call.channels_first or call.rank < 3
+  return Code(f'torch.flatten({call.x if first else f"{call.x}.movedim(1, -1)"}, 1)')
+
+
+def _reshape(call: Call) -> Code:
+  layer = call.layer
+  shape = layer.output_shape
+  if len(shape) == 2:
+    return _flatten(call)
+  if None in shape[1:]:
+    raise refused(layer, 'has an open shape')
+  inner = call.x if call.rank < 3 else f'{call.x}.movedim(1, -1)'
+  return Code(f'{inner}.reshape(-1, {", ".join(map(str, shape[1:]))}).movedim(-1, 1)')
+
+
+def _permute(call: Call) -> Code:
+  return Code(_moved(call.x, call.rank, f'{{}}.permute(0, {", ".join(map(str, call.layer.dims))})'))
+
+
+def _rescaling(call: Call) -> Code:
+  scale, offset = call.layer.scale, call.layer.offset
+  if not all(isinstance(value, (int, float)) for value in (scale, offset)):
+    raise refused(call.layer, 'has a scale of its own for each channel')
+  return Code(f'{call.x} * {scale!r} + {offset!r}')
+
+
+def _upsampling(call: Call) -> Code:
+  layer = call.layer
+  _channels_last(layer)
+  if layer.interpolation != 'nearest':
+    raise refused(layer, f'has interpolation={layer.interpolation}')
+  return Code(f'F.interpolate({call.x}, scale_factor={tuple(map(float, layer.size))})')
+
+
+# Operators on the tensors of a functional network, as in `x + y`; by the last part of their symbol.
+_OPERATORS: dict[str, Callable[[Call], Code]] = {
+    'add': _joined('{} + {}'), 'subtract': _joined('{} - {}'), 'multiply': _joined('{} * {}'),
+    'relu': lambda call: Code(f'F.relu({call.x})'), 'relu6': lambda call: Code(f'F.relu6({call.x})'),
+    'tanh': lambda call: Code(f'torch.tanh({call.x})'), 'sigmoid': lambda call: Code(f'torch.sigmoid({call.x})')}
+
+
+def translate(call: Call) -> Code:
+  """Returns what becomes of a call.
+
+  Raises:
+    UsageError: if it is not known what the layer is in PyTorch; the message names it.
+  """
+  operator = str(getattr(call.layer, 'symbol', '')).rpartition('.')[2]
+  code = CODES.get(type(call.layer)) or _OPERATORS.get(operator)
+  if code is None:
+    raise refused(call.layer, f'is {operator}' if operator else 'is not among the layers that are known here')
+  return code(call)
+
+
+# By the very class: what derives from one of these may compute something else.
+CODES: dict[type, Callable[[Call], Code]] = {
+    **dict.fromkeys((_L.Conv1D, _L.Conv2D, _L.Conv3D), _plain_conv),
+    _L.DepthwiseConv2D: _depthwise, _L.SeparableConv2D: _separable, _L.Dense: _dense,
+    _L.BatchNormalization: _batch_norm, _L.LayerNormalization: _layer_norm,
+    **dict.fromkeys((_L.ZeroPadding1D, _L.ZeroPadding2D, _L.ZeroPadding3D), _zero_padding),
+    **dict.fromkeys((_L.MaxPooling1D, _L.MaxPooling2D, _L.MaxPooling3D, _L.AveragePooling1D, _L.AveragePooling2D,
+                     _L.AveragePooling3D), _pool),
+    **dict.fromkeys((_L.GlobalAveragePooling1D, _L.GlobalAveragePooling2D, _L.GlobalAveragePooling3D,
+                     _L.GlobalMaxPooling1D, _L.GlobalMaxPooling2D, _L.GlobalMaxPooling3D), _global_pool),
+    _L.Activation: lambda call: Code(_activated(call.layer, call.x)),
+    _L.ReLU: _relu,
+    _L.LeakyReLU: lambda call: Code(f'F.leaky_relu({call.x}, {float(call.layer.alpha):g})'),
+    _L.ELU: lambda call: Code(f'F.elu({call.x}, {float(call.layer.alpha):g})'),
+    _L.Softmax: _softmax,
+    **dict.fromkeys((_L.Dropout, _L.SpatialDropout1D, _L.SpatialDropout2D, _L.SpatialDropout3D), _dropout),
+    **dict.fromkeys((_L.Add, _L.Average), _joined('{} + {}')), _L.Subtract: _joined('{} - {}'),
+    _L.Multiply: _joined('{} * {}'), _L.Maximum: _joined('torch.maximum({}, {})'),
+    _L.Minimum: _joined('torch.minimum({}, {})'), _L.Concatenate: _concatenate,
+    _L.Flatten: _flatten, _L.Reshape: _reshape, _L.Permute: _permute, _L.Rescaling: _rescaling,
+    _L.UpSampling2D: _upsampling,
+}
