@@ -208,10 +208,10 @@ def load_mask(path: str | os.PathLike[str], kernels: Sequence[Kernel] | None = N
 
   A file of another program holds one array per kernel: a mask of 0 and 1, or weights, of which those that are exactly
   zero are removed. An array belongs to the kernel whose name it has (as `NAME.weight`, `NAME/kernel:0` or
-  `NAME.weight_mask`, for instance; masks take precedence over weights). Otherwise it belongs to the only kernel of its
-  shape; of several, names or file must tell the order. Biases, and all other arrays that do not have a kernel's shape,
-  are ignored. Arrays in PyTorch's layout are transposed; the inputs of a dense layer after a flattened feature map are
-  put in Keras' order too, except in subclassed models. No file is ever unpickled.
+  `NAME.weight_mask`; masks come before weights). Otherwise it belongs to the only kernel of its shape; of several,
+  names or file must tell the order. Other arrays, such as biases, are ignored. Arrays in PyTorch's layout are
+  transposed; the inputs of a dense layer after a flattened feature map are put in Keras' order too, except in
+  subclassed models. No file is ever unpickled.
 
   Args:
     path: file to read; the suffix decides the format: `.npz`, `.safetensors`, weights of Keras in `.weights.h5`, `.h5`,
