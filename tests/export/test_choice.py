@@ -45,6 +45,13 @@ def test_the_front_is_what_no_smaller_file_replaces():
   assert choice.front([row('a', 3, 3, None), row('b', 2, 2, None)]) == ('b',), 'none was timed'
 
 
+@pytest.mark.parametrize('quartiles, front', [((0.7, 0.9), ('half', 'blocks')), ((0.7, 1.3), ('half',))])
+def test_a_file_is_faster_only_if_the_middle_halves_are_apart(quartiles, front):
+  half, blocks = (dataclasses.replace(each, latency=(Latency(1, 2.0, over_dense, None, spread),)) for each, over_dense,
+                  spread in ((ROWS[2], 1.0, (0.95, 1.05)), (ROWS[1], 0.8, quartiles)))
+  assert choice.front([half, blocks]) == front
+
+
 def test_latency_without_a_dense_file_is_in_milliseconds():
   assert choice.relative_latency(row('a', 1, 1, 0.5)) == 0.5
   lone = ExportedFile('a', 1, 1, 0.9, 0.0, (Latency(1, 2.0, None),), (), SparseLayers(0, 0))

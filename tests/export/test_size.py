@@ -48,5 +48,6 @@ def test_layers_are_described_by_what_is_kept_where():
   kernels = [Kernel(name, (3, 8), 'dense', inputs=(1,), outputs=(0,), variable=Variable(values))
              for name, values in (('blocks', blocks), ('broken', broken))]
   first, second = size.describe_layers(kernels, patterns.BLOCKS_OF_FOUR)
-  assert first == {'name': 'blocks', 'shape': [3, 8], 'kept': 8, 'position_bits': pytest.approx(math.log2(15), abs=0.01)}
+  assert first == {'name': 'blocks', 'shape': [3, 8], 'kept': 8,
+                   'position_bits': pytest.approx(math.log2(15), abs=0.01)}
   assert second['position_bits'] == pytest.approx(math.log2(math.comb(24, 9)), abs=0.01)

@@ -22,6 +22,13 @@ def test_the_verifier_measures(contents, ticket, digits):
   assert 0.01 < row.largest_logit_difference < 5
   assert [each.threads for each in row.latency] == sorted({1, all_threads()})
   assert all(each.milliseconds > 0 and each.over_dense > 0 for each in row.latency)
+  low, high = row.startup.quartiles
+  assert 0 < low <= row.startup.milliseconds <= high
+  # This process has TensorFlow inside: its own peak is some hundreds of megabytes.
+  assert row.startup.peak_bytes is None or 2**16 < row.startup.peak_bytes < 2**26
+  assert sum(row.class_right) == round(row.accuracy * 360) and len(row.class_right) == 10
+  assert verifier.class_examples == tuple(np.bincount(digits.test.labels))
+  assert sum(verifier.class_right) == round(expected * 360)
   exact = verifier.verify('dense.tflite', contents['dense_float32'], contents['dense_float32'])
   assert exact.largest_logit_difference < 1e-4 and exact.accuracy == pytest.approx(expected)
   before, after = (np.asarray(each).argmax(axis=1) == digits.test.labels for each in (

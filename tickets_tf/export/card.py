@@ -32,8 +32,8 @@ def _tflite_tables(report: ExportReport) -> str:
   if not report.tflite:
     return '\n'.join([*failed, last])
   chosen = f'{report.chosen_examples:,} {report.chosen_on} images'
-  over = [f'over the reference: size over {_known(report.reference)}, in numbers of the file\'s kind'
-          ] if report.reference else []
+  over = [f'reference: what there is to know, {_known(report.reference)}, in numbers of the file\'s kind; no limit, '
+          'as trained values can be compressed'] if report.reference else []
   lines = [_text(_rows(report)), *failed, *over,
            f'points lost: against the SavedModel on the same {chosen}, interval of 95%; a file is within '
            f'--tolerance={report.tolerance:g} unless more is shown to be lost',
@@ -51,14 +51,14 @@ def _text(rows: Sequence[Mapping[str, str]]) -> str:
 
 def _known(reference: Reference) -> str:
   """Returns in words what there is to know of a network."""
-  return (f'{reference.kept:,} kept weights, {reference.others:,} other parameters and the positions of the kept weights '
-          f'({reference.position_bits / max(1, reference.kept):.2f} bits each)')
+  return (f'{reference.kept:,} kept weights, {reference.others:,} other parameters and the positions of the kept '
+          f'weights ({reference.position_bits / max(1, reference.kept):.2f} bits each)')
 
 
 def _how_timed(report: ExportReport, rows: Sequence[ExportedFile] | Sequence[ExportedOnnx]) -> list[str]:
   """Returns lines that say what the figures of time and memory are, and whether the machine was busy."""
   dense = baseline(rows)
-  over = f'; over dense: over {dense.file}, timed in turn; its own row is noise' if dense else ''
+  over = f'; over dense: over {dense.file}, timed in turn; in its own row all but 1 is noise' if dense else ''
   busy = busy_machine(report, rows)
   return [f'one image on {report.environment.get("processor")}, median (quartiles){over}',
           'start-up: load and first inference, one thread; memory: the most up to then beyond Python with the runtime',
@@ -74,7 +74,7 @@ def busy_machine(report: ExportReport, rows: Sequence[ExportedFile] | Sequence[E
   """Returns a line that latencies are not to be relied on, and why; None if nothing says so.
 
   A machine is busy if half of its cores or more had work before the export, or if the dense file took another time than
-  itself: a quartile of that ratio is off by more than the difference that counts as faster.
+  itself: a quartile of that ratio, with one thread, is off by more than the difference that counts as faster.
 
   Args:
     report: the report.
@@ -82,13 +82,18 @@ def busy_machine(report: ExportReport, rows: Sequence[ExportedFile] | Sequence[E
   """
   before, after = report.load_per_core
   dense = baseline(rows)
-  spread = (dense.latency[0].over_dense_quartiles if dense else None) or (1.0, 1.0)
-  noisy = max(1 - spread[0], spread[1] - 1) > choice.NOISE
-  if not noisy and (before is None or before < _BUSY):
+  spreads = {each.threads: each.over_dense_quartiles for each in dense.latency} if dense else {}
+  low, high = spreads.get(1) or (1.0, 1.0)
+  if max(1 - low, high - 1) <= choice.NOISE and (before is None or before < _BUSY):
     return None
-  load = '' if before is None or after is None else f'load average per core {before:.2f} before, {after:.2f} after; '
-  return (f'the machine was busy: {load}the dense file took {spread[0]:.2f} to {spread[1]:.2f} times as long as itself '
-          '(quartiles), so that ratios in this range say nothing')
+  ranges = [f'{each[0]:.2f} to {each[1]:.2f} times as long as itself with {threads} thread{"s" * (threads > 1)}'
+            for threads, each in spreads.items() if each]
+  why = []
+  if before is not None and after is not None:
+    why.append(f'load average per core {before:.2f} before, {after:.2f} after')
+  if dense and ranges:
+    why.append(f'{dense.file} took {", ".join(ranges)}, so that ratios in this range say nothing')
+  return f'the machine was busy: {"; ".join(why)}'
 
 
 def model_card(description: Mapping[str, Any], report: ExportReport) -> str:
@@ -107,8 +112,11 @@ def model_card(description: Mapping[str, Any], report: ExportReport) -> str:
       record=description.get('record'), report=report, rows=_rows(report), kept=sum(layer['kept'] for layer in layers),
       weights=sum(math.prod(layer['shape']) for layer in layers), height=height, width=width, channels=channels,
       file=report.best, onnx=_onnx_rows(report), integer=bool(best and best.integers), costs=_costs(report.tflite),
-      dense=baseline(report.tflite), onnx_costs=_costs(report.onnx), busy=busy_machine(report, report.tflite or report.onnx),
+      dense=baseline(report.tflite), onnx_costs=_costs(report.onnx),
+      busy=busy_machine(report, report.tflite or report.onnx),
       known=_known(report.reference) if report.reference else None, versions=_versions(report),
+      guesses=100 * report.saved_model.accuracy <= collapses.guessing(len(description['class_names']),
+                                                                      report.test_examples),
       classes=classes[:_CLASSES], more_classes=len(classes) - len(classes[:_CLASSES]))
 
 
@@ -189,13 +197,13 @@ def _classes(names: Sequence[str], report: ExportReport) -> list[dict[str, str]]
   best = next((row for row in report.tflite if row.file == report.best), None)
   if not report.class_examples:
     return []
+  counts = [report.class_examples, report.saved_model.class_right, *([best.class_right] if best else [])]
+  columns = ['SavedModel', *([best.file] if best else [])]
   rows = []
-  for name, images, right, of_best in zip(
-      names, report.class_examples, report.saved_model.class_right, best.class_right if best else
-      report.saved_model.class_right, strict=True):
-    low, high = collapses.rate(right, images)
-    rows.append((right / images if images else 2.0, {
-        'class': name, 'test images': f'{images:,}', 'SavedModel': f'{right / images:.2%}' if images else '-',
-        'interval (95%)': f'{low:.1%} to {high:.1%}',
-        **({best.file: f'{of_best / images:.2%}' if images else '-'} if best else {})}))
-  return [texts for _, texts in sorted(rows, key=lambda row: row[0])]
+  for name, images, *right in zip(names, *counts, strict=True):
+    low, high = collapses.rate(right[0], images)
+    accuracies = [count / images if images else math.nan for count in right]
+    texts = {column: f'{each:.2%}' if images else '-' for column, each in zip(columns, accuracies, strict=True)}
+    rows.append((accuracies[0] if images else 2.0, {
+        'class': name, 'test images': f'{images:,}', **texts, '95% interval': f'{low:.1%} to {high:.1%}'}))
+  return [texts for _, texts in sorted(rows, key=lambda row: row[0])]  # without images last

@@ -79,7 +79,9 @@ def within(rows: Sequence[Row], accuracy: float, tolerance: float) -> list[Row]:
 
 
 def front(rows: Sequence[ExportedFile]) -> tuple[str, ...]:
-  """Returns the names of the files that a smaller one cannot replace: each is faster than all smaller ones, by 10%.
+  """Returns the names of the files that a smaller one cannot replace: each is faster than all smaller ones.
+
+  Faster means by 10%, and with the middle halves of their measurements apart, so that noise makes no file faster.
 
   Args:
     rows: files that are good enough. Of those without latencies only the smallest is on the front.
@@ -89,6 +91,18 @@ def front(rows: Sequence[ExportedFile]) -> tuple[str, ...]:
   """
   found: list[ExportedFile] = []
   for row in sorted(rows, key=lambda row: (row.bytes, relative_latency(row) if row.latency else 0.0)):
-    if not found or (row.latency and relative_latency(row) < (1 - NOISE) * relative_latency(found[-1])):
+    if not found or (row.latency and _faster(row, found[-1])):
       found.append(row)
   return tuple(row.file for row in found)
+
+
+def _faster(row: ExportedFile, other: ExportedFile) -> bool:
+  below = _quartiles(row)[1] < _quartiles(other)[0]
+  return below and relative_latency(row) < (1 - NOISE) * relative_latency(other)
+
+
+def _quartiles(row: ExportedFile) -> tuple[float, float]:
+  # Of what `relative_latency` gives.
+  first = row.latency[0]
+  found = first.milliseconds_quartiles if first.over_dense is None else first.over_dense_quartiles
+  return found or (relative_latency(row),) * 2
