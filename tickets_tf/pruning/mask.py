@@ -283,8 +283,7 @@ def _verified(entries: Iterable[tuple[str, npt.ArrayLike]], digest: str) -> Mask
   return mask
 
 
-def _opened(path: str | os.PathLike[str],
-            own: Mask | None) -> contextlib.AbstractContextManager[exchange.Container]:
+def _opened(path: str | os.PathLike[str], own: Mask | None) -> contextlib.AbstractContextManager[exchange.Container]:
   if own is None:
     return exchange.opened(path)
   arrays = [exchange.Stored(name, array.shape, functools.partial(np.asarray, array)) for name, array in own.items()]
