@@ -1,0 +1,16 @@
+"""The network of tests that ask about runs and not about networks: so small that building it costs little."""
+
+import tf_keras as keras
+
+NAME = f'{__name__}:plain'
+
+
+def plain(input_shape, num_classes, width=4):
+  """Two convolutions with batch norm and a classifier: three kernels where a ResNet8 has ten."""
+  x = inputs = keras.Input(input_shape, name='image')
+  for index, (filters, stride) in enumerate([(width, 1), (2 * width, 2)], 1):
+    x = keras.layers.Conv2D(filters, 3, stride, 'same', use_bias=False, name=f'conv{index}')(x)
+    x = keras.layers.BatchNormalization(name=f'norm{index}')(x)
+    x = keras.layers.ReLU(name=f'relu{index}')(x)
+  x = keras.layers.GlobalAveragePooling2D(name='pool')(x)
+  return keras.Model(inputs, keras.layers.Dense(num_classes, name='classifier')(x), name='plain')
