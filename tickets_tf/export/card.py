@@ -8,8 +8,8 @@ import jinja2
 import pandas as pd
 
 from tickets_tf.export import choice
-from tickets_tf.export.export_report import (ExportedFile, ExportedOnnx, ExportReport, Latency, Quartiles, Reference,
-                                             SparseLayers)
+from tickets_tf.export.export_report import ExportedFile, ExportedOnnx, ExportReport, Latency, Quartiles, SparseLayers
+from tickets_tf.export.size import Reference
 from tickets_tf.judging import collapses
 
 _TEMPLATES = jinja2.Environment(loader=jinja2.PackageLoader('tickets_tf.export'), undefined=jinja2.StrictUndefined,

@@ -136,7 +136,7 @@ def _whole_blocks(mask: np.ndarray) -> bool:
 
 
 def _bits_of_blocks(mask: np.ndarray) -> float:
-  return sum(free_bits(groups.any(axis=1)) for groups in _groups_by_width(mask))
+  return math.fsum(log2_choices(len(groups), int(np.count_nonzero(groups[:, 0]))) for groups in _groups_by_width(mask))
 
 
 def _two_of_four(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -159,7 +159,8 @@ def _at_most_two(mask: np.ndarray) -> bool:
 
 
 def _bits_of_pairs(mask: np.ndarray) -> float:
-  return sum(_log2_at_most_two(*groups.shape, int(np.count_nonzero(groups))) for groups in _groups_by_width(mask))
+  return math.fsum(_log2_at_most_two(len(groups), groups.shape[1], int(np.count_nonzero(groups)))
+                   for groups in _groups_by_width(mask))
 
 
 def _log2_at_most_two(groups: int, width: int, kept: int) -> float:
