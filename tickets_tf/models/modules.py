@@ -1,12 +1,13 @@
 """A network's variables as PyTorch groups them: a weight and a bias, or the four arrays of a batch norm."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
+from tickets_tf.models import flattening
 from tickets_tf.models.prunable import named_layers, prunable_kernels
 from tickets_tf.pruning.kernels import Kernel
 
@@ -89,11 +90,6 @@ def _norm(layer: keras.layers.Layer, name: str, before: list[Module]) -> list[Mo
   if len(shapes) != 1 or len(next(iter(shapes))) != 1:
     raise UsageError(f'the layer {name!r} ({type(layer).__name__}) normalises over several axes or has no weights, '
                      'which is not exchanged with PyTorch')
-  previous = _previous(layer)
+  previous = flattening.previous(layer)
   after = next((module.name for module in reversed(before) if module.layer is previous), '')
   return [Module(name, layer, None, vectors, next(iter(shapes))[0], after)]
-
-
-def _previous(layer: keras.layers.Layer) -> keras.layers.Layer | None:
-  tensors: Sequence[Any] = layer.inbound_nodes[0].keras_inputs if len(layer.inbound_nodes) == 1 else ()
-  return tensors[0]._keras_history.layer if len(tensors) == 1 else None  # pylint: disable=protected-access

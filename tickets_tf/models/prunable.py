@@ -1,15 +1,16 @@
 """The only answer to what may be pruned in a network, and in which order."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 import dataclasses
 import itertools
 import math
-from typing import Any
 
+import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.models import axes
+from tickets_tf.models import flattening
 from tickets_tf.models import naming
 from tickets_tf.models import own
 from tickets_tf.models import residual
@@ -29,8 +30,6 @@ _KERNELS: tuple[tuple[tuple[type, ...], str, tuple[str, ...]], ...] = (
 )
 _CONV_LSTM = (_L.ConvLSTM1D, _L.ConvLSTM2D, _L.ConvLSTM3D)
 _NORMALISATION = (_L.BatchNormalization, _L.LayerNormalization, _L.GroupNormalization)
-_FLATTENING = (_L.Flatten, _L.Reshape)
-_ELEMENTWISE = (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.ELU, _L.Dropout, _L.BatchNormalization)
 
 
 def prunable_kernels(model: keras.Model) -> list[Kernel]:
@@ -63,11 +62,11 @@ def prunable_kernels(model: keras.Model) -> list[Kernel]:
   if not found:
     raise UsageError(f'model {model.name!r} has no convolution or dense layer to prune, nor a recurrent or locally '
                      'connected one or an embedding')
+  found = list(_with_flattened(model, found))
   classifier = next((kernel for kernel in reversed(found) if kernel.kind == 'dense'), None)
   with_sums = residual.has_residual_connections(model)
   names = _unique(kernel.name for kernel in found)
-  return [dataclasses.replace(kernel, name=name, classifier=kernel is classifier, residual=with_sums,
-                              flattened=_flattened(kernel.layer) if kernel.kind == 'dense' else None)
+  return [dataclasses.replace(kernel, name=name, classifier=kernel is classifier, residual=with_sums)
           for name, kernel in zip(names, found, strict=True)]
 
 
@@ -95,6 +94,22 @@ def unpruned_weights(model: keras.Model) -> list[tuple[str, int]]:
         own = weight.name.split(':')[0].rpartition('/')[2]
         found.append((f'{name}/{own}'.lstrip('/'), math.prod(weight.shape)))
   return list(zip(_unique(name for name, _ in found), (size for _, size in found), strict=True))
+
+
+def _with_flattened(model: keras.Model, kernels: list[Kernel]) -> Iterator[Kernel]:
+  # `model` may also be a layer, such as a wrapper, which has no inputs.
+  shape = getattr(model, 'input_shape' if getattr(model, 'inputs', None) else '_build_input_shape', None)
+  image_shape = tuple(shape) if isinstance(shape, (tuple, tf.TensorShape)) else ()
+  widths: list[int] = []
+  for kernel in kernels:
+    if kernel.kind == 'dense':
+      yield dataclasses.replace(kernel, flattened=flattening.flattened(kernel.layer),
+                                unknown_order=flattening.is_unknown(kernel.layer, widths, image_shape))
+      widths += [kernel.fans[1]] * bool(widths)
+      continue
+    yield kernel
+    if kernel.kind == 'conv':
+      widths = [math.prod(kernel.shape[-2:]) if kernel.depthwise else kernel.fans[1]]
 
 
 def named_layers(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, str]]:
@@ -152,26 +167,6 @@ def _cells(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     return []
   inside = layer.cell._flatten_layers()  # pylint: disable=protected-access
   return [cell for cell in inside if isinstance(layer, _CONV_LSTM) or _row(cell)[0] == 'recurrent']
-
-
-def _flattened(layer: keras.layers.Layer) -> tuple[int, int, int] | None:
-  # The `flattened` of a dense layer's kernel.
-  layer = _previous(layer)
-  while isinstance(layer, _ELEMENTWISE):
-    layer = _previous(layer)
-  # A network that permutes before it flattens takes care of the order itself.
-  if not isinstance(layer, _FLATTENING) or isinstance(_previous(layer), keras.layers.Permute):
-    return None
-  if len(layer.input_shape) != 4 or len(layer.output_shape) != 2:
-    return None
-  _, height, width, channels = layer.input_shape
-  return height, width, channels
-
-
-def _previous(layer: keras.layers.Layer) -> keras.layers.Layer | None:
-  # The layer before, or None if there is not exactly one, as in subclassed models, which have no graph.
-  tensors: Sequence[Any] = layer.inbound_nodes[0].keras_inputs if layer.inbound_nodes else ()
-  return tensors[0]._keras_history.layer if len(tensors) == 1 else None  # pylint: disable=protected-access
 
 
 def _unique(names: Iterable[str]) -> Iterator[str]:

@@ -19,6 +19,7 @@ class Kernel:
     residual: whether the network has residual connections; smart ratios depend on it.
     flattened: shape (height, width, channels) of the feature map that is flattened into a dense layer's inputs, or None
       if there is none; PyTorch flattens in another order.
+    unknown_order: whether the inputs may be a flattened map in an order that the network's graph does not tell.
     depthwise: whether every channel has weights of its own, in the shape (height, width, channels, multiplier).
     inputs: the axes of the shape that count what one output at one place sums over.
     outputs: the axes that count the outputs. All other axes are places, such as the height and width of a convolution.
@@ -31,6 +32,7 @@ class Kernel:
   classifier: bool = False
   residual: bool = False
   flattened: tuple[int, int, int] | None = None
+  unknown_order: bool = False
   depthwise: bool = False
   inputs: tuple[int, ...] = (-2,)
   outputs: tuple[int, ...] = (-1,)
