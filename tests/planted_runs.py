@@ -11,10 +11,12 @@ from tickets_tf.experiment import sweep
 from tickets_tf.experiment.sanity_check import sanity_check
 from tickets_tf.judging.plan import Plan
 from tickets_tf.judging.question import Question
+from tickets_tf.pruning.narrowed import Narrowed
 from tickets_tf.runs.records import Layer
 from tickets_tf.runs.run import Run
 
 BASE = tickets_tf.Settings(ratio=0.9, epochs=4)
+NARROWED = Narrowed(3, 16, 'weights', 100, 90)
 LAYERS = (Layer('conv', (1, 10), 10, 1, None, None), Layer('classifier', (1, 10), 10, 3, None, None))
 
 
@@ -47,7 +49,8 @@ class World:
     cost = cost[of.seed] if isinstance(cost, list) else cost
     accuracy = 0.9 - cost / 100 + rng.normal(0, self.noise / 100)
     found = example_records.record(run, final_accuracy=accuracy, settled_accuracy=accuracy, best_accuracy=0.97,
-                                   proof={'acted': True}, layers=LAYERS, environment={'commit': 'abc', 'packages': {}})
+                                   proof={'acted': True}, layers=LAYERS, environment={'commit': 'abc', 'packages': {}},
+                                   narrowed=NARROWED if run.rule.narrows else None)
     return dataclasses.replace(found, dataset=dataclasses.replace(found.dataset, test=self.test_images),
                                collapse=dataclasses.replace(found.collapse, connected=self.connected(run)))
 

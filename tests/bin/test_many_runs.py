@@ -18,7 +18,7 @@ SMALL = ['--model=resnet8', '--width=4', '--epochs=1', '--train_examples=160', '
 
 
 def test_a_sanity_check_ends_with_verdicts_and_a_report(tmp_path):
-  arguments = [*SMALL, '--pruner=snip', '--ratio=0.8', '--seeds=3', '--checks=random_labels,rearrange',
+  arguments = [*SMALL, '--pruner=snip', '--ratio=0.8', '--seeds=3', '--checks=random_labels,rearrange', '--nonarrow',
                f'--output_dir={tmp_path / "runs"}', f'--report={tmp_path / "report"}']
   done = call('sanity_check', *arguments)
   assert done.returncode == 0, done.stderr
@@ -44,8 +44,8 @@ def test_a_mask_from_a_file_is_judged(tmp_path):
                    cwd=tmp_path)
   assert made.returncode == 0, made.stderr
   mask, = tmp_path.glob('made/*/mask.npz')
-  done = warm.call('sanity_check', *SMALL, f'--mask={mask}', '--seeds=1', f'--output_dir={tmp_path / "runs"}',
-                   cwd=tmp_path)
+  done = warm.call('sanity_check', *SMALL, f'--mask={mask}', '--seeds=1', '--nonarrow',
+                   f'--output_dir={tmp_path / "runs"}', cwd=tmp_path)
   assert done.returncode == 0, done.stderr
   assert all(check in done.stdout for check in ('rearrange', 'shuffle_weights', 'reinitialise'))
   assert 'random_labels' not in done.stdout

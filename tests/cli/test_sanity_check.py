@@ -18,7 +18,7 @@ from tickets_tf.experiment import sweep
 from tickets_tf.judging import verdicts
 
 FLAGS = {'pruners': ['snip', 'random'], 'ratios': ['0.8'], 'checks': ['invert'], 'seeds': '5', 'max_seeds': 20,
-         'margin': '0.5', 'alpha': 0.05, 'controls': False, 'ladder': False, 'plan': False, 'hours': 0.0,
+         'margin': '0.5', 'alpha': 0.05, 'controls': False, 'ladder': False, 'narrow': True, 'plan': False, 'hours': 0.0,
          'budget_minutes': 0.0, 'parallel': 1, 'rejudge': '', 'output': ''}
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -71,7 +71,7 @@ def test_a_plan_is_shown_and_nothing_is_run(monkeypatch, tmp_path, world, capsys
   assert main(monkeypatch, tmp_path / 'none', plan=True) is True
   shown = capsys.readouterr().out
   row = next(line.split() for line in shown.splitlines() if line.strip().startswith('*5'))
-  assert row[:4] == ['*5', '25', '25', 'unknown'] and 'assumed, as nothing is recorded' in shown
+  assert row[:4] == ['*5', '30', '30', 'unknown'] and 'assumed, as nothing is recorded' in shown
   assert world.made == [] and not (tmp_path / 'none').exists()
 
 

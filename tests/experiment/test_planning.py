@@ -18,7 +18,8 @@ from tickets_tf.runs import records
 @pytest.fixture
 def plan(tmp_path):
   """Two checks of one rule, and luck: five runs a seed."""
-  return Plan(dataclasses.replace(BASE, output_dir=str(tmp_path)), ('snip',), (0.9,), ('invert', 'rearrange'), 5)
+  return Plan(dataclasses.replace(BASE, output_dir=str(tmp_path)), ('snip',), (0.9,), ('invert', 'rearrange'), 5,
+              narrow=False)
 
 
 def leave(runs, seconds=lambda run: 60.0, world=None):
@@ -42,6 +43,11 @@ def test_without_runs_the_time_is_unknown_and_the_deviation_assumed(plan):
   assert found.within(1000) is None
   shown = designs.designs_table(found.designs(), found.spread, plan.looks())
   assert '*5' in shown and 'unknown' in shown and 'assumed' in shown
+
+
+def test_a_small_dense_network_is_one_more_run_of_each_seed(plan):
+  design = planning.survey(dataclasses.replace(plan, narrow=True)).design(5)
+  assert (design.runs, design.left) == (30, 30)
 
 
 def test_the_time_is_that_of_the_runs_that_are_there(plan):

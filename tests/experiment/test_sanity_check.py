@@ -13,6 +13,10 @@ from tickets_tf.experiment import sanity_check
 from tickets_tf.experiment import sweep
 from tickets_tf.judging import bounds
 from tickets_tf.judging.verdicts import KeepRatios
+from tickets_tf.report import findings
+from tickets_tf.report import page
+from tickets_tf.report import sanity
+from tickets_tf.report import terminal
 from tickets_tf.report import wording
 
 
@@ -47,6 +51,24 @@ def test_known_costs_come_out(monkeypatch):
   assert verdicts.keep_ratios == (KeepRatios('snip', 'global', 0.9, ('conv', 'classifier'), (0.1, 0.3)),)
 
 
+def test_a_small_dense_network_is_a_comparison_of_its_own(monkeypatch):
+  asked = {'pruners': ('snip', 'random'), 'checks': ('invert',)}
+  verdicts = check(monkeypatch, World({('narrow', ''): -2.0}), **asked)
+  assert [(each.rule, each.check, each.ratio) for each in verdicts.narrow] == [
+      ('snip', 'narrow', 0.9), ('random', 'narrow', 0.9)]
+  first = verdicts.narrow[0]
+  assert first.statements[-1] == 'better without it' and first.drop == pytest.approx(-2, abs=0.2)
+  assert first.proofs == ({'width': 3, 'of_width': 16, 'match': 'weights', 'wanted': 100, 'found': 90},) * 5
+  told = findings.against_narrow(first)
+  assert told.startswith('worse than a small dense network by [1.') and told.endswith(
+      "; width 3 of 16 has 90 prunable weights, 10.0% fewer than the ticket's 100")
+  for shown in (terminal.sanity_table(verdicts), sanity.markdown(verdicts), page.html(verdicts)):
+    assert 'Does it beat a small dense network?' in shown and 'width 3 of 16 has 90' in shown
+  without = check(monkeypatch, World({}), narrow=False, **asked)
+  assert without.narrow == () and 'small dense network?' not in terminal.sanity_table(without)
+  assert without.luck == verdicts.luck and without.judgements == verdicts.judgements, 'families apart'
+
+
 def test_what_costs_nothing_is_bounded(monkeypatch):
   verdicts = check(monkeypatch, World({}), pruners=('snip',), checks=('rearrange', 'invert'))
   assert set(outcomes(verdicts).values()) == {('worth less than d', 'equivalent')}
@@ -62,7 +84,7 @@ def test_pairs_share_the_seed(monkeypatch):
   check(monkeypatch, world, pruners=('snip',), checks=('invert',), base=dataclasses.replace(BASE, seed=7), seeds=3)
   assert {(run.settings.pruner, run.settings.check, run.settings.seed) for run in world.made} == {
       (pruner, name, seed) for seed in (7, 8, 9)
-      for pruner, name in (('dense', ''), ('random', ''), ('snip', ''), ('snip', 'invert'))}
+      for pruner, name in (('dense', ''), ('random', ''), ('narrow', ''), ('snip', ''), ('snip', 'invert'))}
 
 
 def test_a_rule_that_cannot_be_judged_fails_before_anything_is_trained(monkeypatch):
@@ -225,14 +247,14 @@ def test_the_interval_of_one_check_is_that_of_the_procedure(monkeypatch):
 
 
 def test_a_spent_budget_leaves_verdicts_on_what_is_done(monkeypatch):
-  verdicts = check(monkeypatch, World({}, limit=10), pruners=('snip',), checks=('rearrange', 'invert'), minutes=1)
+  verdicts = check(monkeypatch, World({}, limit=12), pruners=('snip',), checks=('rearrange', 'invert'), minutes=1)
   assert 'the budget was spent (--budget_minutes=1)' in verdicts.stopped
   assert [len(each.seeds) for each in verdicts.judgements] == [2, 2]
   looked = check(monkeypatch, World({}, limit=10), pruners=('snip',), checks=('rearrange',), seeds=None, minutes=1)
   assert looked.looks.done == 1 and looked.seeds == (0, 1, 2, 3, 4), 'nobody looks again at what was stopped'
   nothing = check(monkeypatch, World({}, limit=1), pruners=('snip',), checks=('rearrange',), minutes=1)
   assert nothing.judgements == () and nothing.stopped.endswith(
-      'without any pair of runs: dense at 0.9: luck, snip at 0.9: luck, snip at 0.9: rearrange')
+      'without any pair of runs: dense at 0.9: luck, snip at 0.9: luck, snip at 0.9: narrow, snip at 0.9: rearrange')
 
 
 def test_controls_are_a_family_of_their_own(monkeypatch):
@@ -413,7 +435,7 @@ def test_cut_tickets_are_told_by_side_and_a_drop_is_still_shown(monkeypatch):
 def test_commits_and_environment_are_those_of_the_runs(monkeypatch):
   class Mixed(World):
     def record(self, run):
-      commit = {'dense': 'b', 'snip': 'a', 'random': 'a'}[run.settings.pruner] if run.settings.seed else None
+      commit = {'dense': 'b', 'snip': 'a', 'random': 'a', 'narrow': 'a'}[run.settings.pruner] if run.settings.seed else None
       return dataclasses.replace(super().record(run), environment={'commit': commit, 'of': run.settings.pruner})
 
   verdicts = check(monkeypatch, Mixed({}), pruners=('snip',), checks=('invert',), seeds=3)
@@ -457,7 +479,7 @@ def test_a_call_with_more_seeds_is_charged_and_told(monkeypatch, tmp_path):
 
 def test_a_look_at_the_end_of_the_budget_is_charged(monkeypatch, tmp_path):
   plan = {'pruners': ('snip',), 'checks': ('invert',), 'seeds': 8, 'folder': tmp_path}
-  stopped = check(monkeypatch, World({}, limit=20), minutes=1, **plan)
+  stopped = check(monkeypatch, World({}, limit=25), minutes=1, **plan)
   assert stopped.looks.unplanned == (5,) and [len(each.seeds) for each in stopped.judgements] == [5]
   whole = check(monkeypatch, World({}), **plan)
   assert [len(each.seeds) for each in whole.judgements] == [8] and whole.looks.unplanned == (5,)

@@ -111,11 +111,24 @@ def test_luck_is_not_compared_with_itself():
   assert len(plan.gaps()) == 1
 
 
+def test_every_rule_is_compared_with_a_small_dense_network_if_there_is_one():
+  base = dataclasses.replace(BASE, match='macs', allocation='erk', samples_per_class=2)
+  plan = Plan(base, ('snip', 'random'), (0.9, 0.98))
+  small = {ratio: Run(dataclasses.replace(BASE, match='macs', pruner='narrow', ratio=ratio)) for ratio in (0.9, 0.98)}
+  assert [(each.rule.settings.pruner, each.check, each.ratio, each.other) for each in plan.small_dense()] == [
+      (pruner, 'narrow', ratio, small[ratio]) for pruner in ('snip', 'random') for ratio in (0.9, 0.98)]
+  assert not dataclasses.replace(plan, narrow=False).small_dense()
+  assert dataclasses.replace(plan, narrow=False).command().count('--nonarrow') == 1
+  assert not Plan(dataclasses.replace(BASE, model='json:dumps'), ('snip',)).small_dense(), 'it takes no width'
+
+
 def test_a_mask_is_compared_with_luck_at_its_own_ratio(tmp_path):
   path = tmp_path / 'mask.npz'
   Mask({'conv1': np.arange(100) < 7}).save(path)
   question, = Plan(dataclasses.replace(BASE, pruner='given', mask=str(path)), ratios=(0.5, 0.9)).luck()
   assert question.other == Run(dataclasses.replace(BASE, pruner='random', ratio=0.93))
+  small, = Plan(dataclasses.replace(BASE, pruner='given', mask=str(path)), ratios=(0.5, 0.9)).small_dense()
+  assert small.other.settings.ratio == 0.93
   path.write_bytes(b'broken')
   plan = Plan(dataclasses.replace(BASE, pruner='given', mask=str(path)))
   assert plan.luck() == plan.gaps() == [], 'its run says what is wrong with it'
@@ -138,8 +151,8 @@ def test_runs_come_seed_by_seed():
   runs = [(run.settings.pruner, run.settings.check, run.settings.seed)
           for run in plan.runs(plan.every_question(), (0, 1))]
   assert runs == [each for seed in (0, 1) for each in (
-      ('snip', '', seed), ('random', '', seed), ('snip', 'invert', seed), ('random', 'invert', seed),
-      ('dense', '', seed))]
+      ('snip', '', seed), ('random', '', seed), ('narrow', '', seed), ('snip', 'invert', seed),
+      ('random', 'invert', seed), ('dense', '', seed))]
 
 
 def test_what_is_known_by_construction_is_run_once():

@@ -60,6 +60,7 @@ def conclude(plan: Plan, families: Families, done: Done, looks: Looks | None, st
       controls=controls(families.controls.in_order(), len(families.controls.questions)) if plan.controls else None,
       dense=sample([evidence.accuracy(record, 0.0) for record in dense]) if dense else None,
       luck=_with_images(families.luck, done),
+      narrow=_with_images(families.narrow, done),
       gaps=families.gaps.in_order(),
       judgements=_with_images(families.asked, done),
       ladders=tuple(_ladders(plan, families.steps, done)),

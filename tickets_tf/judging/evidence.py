@@ -32,7 +32,8 @@ class Evidence:
     failed: for each pair, whether the run of the (original, checked) ticket failed.
     cut: for each pair, whether no path leads through the (original, checked) ticket; None: unknown.
     identical: whether nothing was compared: both sides are the same by construction, and their records agree.
-    proofs: for each checked ticket that was trained, the proof that its check acted.
+    proofs: for each checked ticket that was trained, the proof that its check acted; of a small dense network the
+      values of `Narrowed`.
     control: the statement that a planted control must have; None for what was asked.
     missing: number of seeds of which nothing is known, since a run of them failed and no record tells which.
   """
@@ -106,7 +107,7 @@ def evidence(question: Question, seeds: Iterable[int], records: Mapping[Run, Rec
       failed=tuple((one is None, other is None) for one, other in found),
       cut=tuple((_is_cut(one), _is_cut(other)) for one, other in found),
       identical=question.by_construction and all(_same(one, other) for one, other in found),
-      proofs=tuple(record.proof for record in checked if record),
+      proofs=tuple(_proof(record) for record in checked if record),
       control=question.control)
 
 
@@ -133,6 +134,10 @@ def ticket(rule: Run, record: Record) -> tuple[str, str, float]:
   if not rule.rule.prunes:
     return rule.settings.pruner, '', 0.0
   return rule.settings.pruner, Choices.of(rule.rule).allocation, rule.settings.ratio
+
+
+def _proof(record: Record) -> dict[str, Any]:
+  return dataclasses.asdict(record.narrowed) if record.narrowed else record.proof
 
 
 def _is_cut(record: Record | None) -> bool:

@@ -104,6 +104,7 @@ class Families:
     plan: what is to be judged.
     gaps: the dense network against luck; they are the scale of all others, so they are looked at each time.
     luck: each rule against luck.
+    narrow: each rule against a small dense network of its size.
     asked: the rules against their checks.
     steps: the steps of the ladders.
     controls: the planted controls.
@@ -111,6 +112,7 @@ class Families:
   plan: Plan
   gaps: Family
   luck: Family
+  narrow: Family
   asked: Family
   steps: Family
   controls: Family
@@ -119,15 +121,15 @@ class Families:
   def of(cls, plan: Plan) -> 'Families':
     """Returns the families of what a plan asks, without any evidence."""
     steps = [step for ladder in plan.ladders() for step in ladder.steps]
-    return cls(plan, Family(plan.gaps(), closes=False), Family(plan.luck()), Family(plan.questions()),
-               Family(list(dict.fromkeys(steps))), Family(plan.planted()))
+    return cls(plan, Family(plan.gaps(), closes=False), Family(plan.luck()), Family(plan.small_dense()),
+               Family(plan.questions()), Family(list(dict.fromkeys(steps))), Family(plan.planted()))
 
   def __iter__(self) -> Iterator[Family]:
-    return iter((self.gaps, self.luck, self.asked, self.steps, self.controls))
+    return iter((self.gaps, *self._scaled()))
 
   def open(self) -> list[Question]:
     """Returns the questions that more seeds may answer, in order of importance."""
-    return [question for family in (self.luck, self.asked, self.steps, self.controls) for question in family.open()]
+    return [question for family in self._scaled() for question in family.open()]
 
   def unanswered(self) -> list[Question]:
     """Returns the questions without any evidence."""
@@ -149,8 +151,12 @@ class Families:
     scale = Scale(margin, {}, resolution(first), guessing(first), level, following, self.plan.max_seeds)
     self.gaps.look(done, scale)
     scale = dataclasses.replace(scale, gaps=known_gaps(self.gaps.in_order()))
-    for family in (self.luck, self.asked, self.steps, self.controls):
+    for family in self._scaled():
       family.look(done, scale)
+
+  def _scaled(self) -> tuple[Family, ...]:
+    """Returns the families whose scale the gaps are, in order of importance."""
+    return self.luck, self.narrow, self.asked, self.steps, self.controls
 
 
 def known_gaps(judgements: Iterable[Judgement]) -> dict[float, Gap]:

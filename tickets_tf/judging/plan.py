@@ -17,6 +17,7 @@ from tickets_tf.judging.looks import look_sizes
 from tickets_tf.judging.looks import nominal_levels
 from tickets_tf.judging.margin import Margin
 from tickets_tf.judging.question import LUCK
+from tickets_tf.judging.question import NARROW
 from tickets_tf.judging.question import SEEDS
 from tickets_tf.judging.question import Question
 from tickets_tf.judging.statements import OPEN
@@ -34,7 +35,7 @@ _NOT_ASKED = ('minutes', 'parallel', 'mask_ratio')
 # Below this ratio the planted controls could not fail: there luck is as good as anything.
 _CONTROL_RATIO = 0.95
 # Of the ticket's settings, what is no choice of a rule: random tickets and controls have them as the rules asked for.
-_OF_EVERY_RULE = ('samples_per_class', 'rewind_epoch', 'on_collapse')
+_OF_EVERY_RULE = ('samples_per_class', 'rewind_epoch', 'match', 'on_collapse')
 _FAR = 1000  # Seeds that are that much higher are those of other tickets.
 
 
@@ -56,6 +57,7 @@ class Plan:
     minutes: budget of the runs; 0 for none.
     parallel: runs to do at a time.
     ladder: whether to take the tickets apart: what positions, layer ratios and smartness are worth.
+    narrow: whether to compare each rule with a small dense network of its size, if the network takes a width.
     mask_ratio: pruning ratio of a mask in a file that only a network can read; None: unknown. It is found by a run.
 
   Raises:
@@ -73,6 +75,7 @@ class Plan:
   minutes: float = 0.0
   parallel: int = 1
   ladder: bool = False
+  narrow: bool = True
   mask_ratio: float | None = None
 
   def __post_init__(self) -> None:
@@ -164,6 +167,13 @@ class Plan:
     pairs = [(rule, self.luck_of(rule)) for rule in self.rules()]
     return [Question(rule, LUCK, luck) for rule, luck in pairs if luck and luck != rule]
 
+  def small_dense(self) -> list[Question]:
+    """Returns each rule against a small dense network of its size; none if the network takes no width."""
+    if not self.narrow or not registry.MODELS.has_width(self.base.model):
+      return []
+    pairs = [(rule, self._ratio(rule)) for rule in self.rules()]
+    return [Question(rule, NARROW, self._table_row('narrow', ratio)) for rule, ratio in pairs if ratio is not None]
+
   def gaps(self) -> list[Question]:
     """Returns the dense network against luck at each ratio."""
     every = dict.fromkeys(luck for rule in self.rules() if (luck := self.luck_of(rule)))
@@ -190,14 +200,15 @@ class Plan:
   def every_question(self) -> list[Question]:
     """Returns all that is asked, none twice, in order of importance."""
     steps = [step for each in self.ladders() for step in each.steps]
-    return list(dict.fromkeys([*self.luck(), *self.questions(), *steps, *self.planted(), *self.gaps()]))
+    return list(dict.fromkeys([*self.luck(), *self.small_dense(), *self.questions(), *steps, *self.planted(),
+                               *self.gaps()]))
 
   def luck_of(self, rule: Run) -> Run | None:
     """Returns the run of random tickets with smart ratios at the ratio of a rule.
 
     None for a mask in a file that only the network can read, such as weights of another program, until a run has.
     """
-    ratio = self.mask_ratio or _ratio_of_mask(rule.settings.mask) if rule.rule.given else rule.settings.ratio
+    ratio = self._ratio(rule)
     return None if ratio is None else self._table_row('random', ratio)
 
   def dense(self, seed: int) -> Run:
@@ -219,6 +230,10 @@ class Plan:
     return list(dict.fromkeys(run for seed in seeds for question, known in asked.items()
                               if not known or seed == self.base.seed
                               for run in (question.original(seed), question.checked(seed))))
+
+  def _ratio(self, rule: Run) -> float | None:
+    """Returns the pruning ratio of a rule, or of the mask in its file; None: only a run can tell it."""
+    return self.mask_ratio or _ratio_of_mask(rule.settings.mask) if rule.rule.given else rule.settings.ratio
 
   def _table_row(self, pruner: str, ratio: float) -> Run:
     """Returns the run of a row of the table itself, whatever choices were asked for."""

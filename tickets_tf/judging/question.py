@@ -16,6 +16,7 @@ class Compared:
 
 
 LUCK = 'luck'
+NARROW = 'narrow'
 POSITIONS = 'positions'
 RATIOS = 'ratios'
 SMARTNESS = 'smartness'
@@ -23,6 +24,7 @@ SEEDS = 'seeds'
 # By the name that takes the place of a check's.
 _COMPARED = {
     LUCK: Compared('does it beat random tickets with smart ratios?', 'its difference from luck'),
+    NARROW: Compared('does it beat a small dense network of its size?', 'its difference from a small dense network'),
     POSITIONS: Compared('what are the positions that it chose worth, beyond its layer ratios?', 'its positions'),
     RATIOS: Compared('what are its layer ratios worth, beyond smart ratios?', 'its layer ratios'),
     SMARTNESS: Compared('what are smart layer ratios worth, beyond uniform ones?', 'smart layer ratios'),
@@ -36,8 +38,8 @@ class Question:
 
   Attributes:
     rule: the run of the original ticket with any seed; its own seed does not matter.
-    check: name of the check, or of what else the rule is compared with: `luck`, `positions`, `ratios`, `smartness` or
-      `seeds`.
+    check: name of the check, or of what else the rule is compared with: `luck`, `narrow`, `positions`, `ratios`,
+      `smartness` or `seeds`.
     other: the run that the rule is compared with, with any seed; None: the rule itself with the check.
     shift: what the other run's seed is above that of the original.
     control: what a planted control must come out as: the statement that it must have, or `open` if neither *uses it*

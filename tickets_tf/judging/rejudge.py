@@ -112,11 +112,13 @@ def _again(found: Verdicts, margin: Margin | None, alpha: float | None) -> Verdi
   gaps, _ = judge([_evidence(each) for each in found.gaps], scale)
   scale = dataclasses.replace(scale, gaps=known_gaps(gaps))
   luck, _ = judge([_evidence(each) for each in found.luck], scale)
+  narrow, _ = judge([_evidence(each) for each in found.narrow], scale)
   judgements, pooled = judge([_evidence(each) for each in found.judgements], scale)
   changed = [f'the {name} {new}, which was {old} when the runs were made' for name, new, old in (
       ('margin', str(now), str(found.margin)), ('error rate', f'{level:g}', f'{found.alpha:g}')) if new != old]
   return dataclasses.replace(
       found, margin=str(now), alpha=level, gaps=gaps, luck=tuple(map(new_images.again, found.luck, luck)),
+      narrow=tuple(map(new_images.again, found.narrow, narrow)),
       judgements=tuple(map(new_images.again, found.judgements, judgements)), pooled=pooled,
       ladders=_ladders(found.ladders, scale), controls=_controls(found.controls, scale),
       exploratory=tuple(dict.fromkeys((*found.exploratory, *changed))))

@@ -69,9 +69,7 @@ class Judgement:
   """What is said of one comparison.
 
   Attributes:
-    rule: name of the rule.
-    allocation: name of its allocation; empty if the mask comes from a file.
-    ratio: pruning ratio.
+    rule, allocation, ratio: names of the rule and of its allocation, empty for a mask from a file; and the pruning ratio.
     check: name of the check, or of what else the rule is compared with, as `luck`.
     question: what the comparison asks.
     subject: what the drop is the worth of, as in 'the labels'.
@@ -164,9 +162,7 @@ class Ladder:
   """What takes a ticket apart: its worth by steps, from the original down to uniform layer ratios.
 
   Attributes:
-    rule: name of the rule.
-    allocation: name of its allocation.
-    ratio: pruning ratio.
+    rule, allocation, ratio: names of the rule and of its allocation, and the pruning ratio.
     names: what stands on the rungs, as `original`, `rearrange`, `luck`, `uniform`.
     rungs: accuracies on each rung.
     steps: one judgement from each rung to the next: what positions, ratios and smartness are worth.
@@ -220,6 +216,7 @@ class Verdicts:
     judgements: what was asked.
     ladders: what takes tickets apart; empty if not asked for.
     keep_ratios: one for each rule and ratio.
+    narrow: each rule against a small dense network of its size; empty if there was none.
     format: version of the file.
   """
   command: str
@@ -244,6 +241,7 @@ class Verdicts:
   judgements: tuple[Judgement, ...]
   ladders: tuple[Ladder, ...]
   keep_ratios: tuple[KeepRatios, ...]
+  narrow: tuple[Judgement, ...] = ()
   format: int = FORMAT
 
 
@@ -254,7 +252,8 @@ def write(path: pathlib.Path, verdicts: Verdicts) -> None:
     TicketsError: if it cannot be written.
   """
   values = msgspec.to_builtins(finite(verdicts))
-  records.write_json(path, {'format': values.pop('format'), **values})
+  others = {name: value for name, value in values.items() if name != 'format' and (value or name != 'narrow')}
+  records.write_json(path, {'format': values['format'], **others})
 
 
 def read(path: pathlib.Path) -> Verdicts:

@@ -12,6 +12,7 @@ from tickets_tf.judging.collapses import Collapses
 from tickets_tf.judging.verdicts import Judgement
 from tickets_tf.judging.verdicts import Ladder
 from tickets_tf.judging.verdicts import Verdicts
+from tickets_tf.pruning.narrowed import Narrowed
 from tickets_tf.report import wording
 
 ALARM = 'CONTROLS FAILED: do not rely on the statements of this report'
@@ -72,19 +73,31 @@ def headline(judgement: Judgement) -> str:
   Args:
     judgement: one of `Verdicts.luck`.
   """
-  if judgement.unaffected:
-    return 'is luck itself'
+  return 'is luck itself' if judgement.unaffected else _against('luck', judgement)
+
+
+def against_narrow(judgement: Judgement) -> str:
+  """Returns what a rule's comparison with a small dense network says, after its name and ratio, and how small that is.
+
+  Args:
+    judgement: one of `Verdicts.narrow`.
+  """
+  size = [Narrowed(**judgement.proofs[0]).told()] if judgement.proofs else []
+  return '; '.join([_against('a small dense network', judgement), *size])
+
+
+def _against(what: str, judgement: Judgement) -> str:
   found = judgement.interval.rule_family
   if found is None or None in found:
-    return f'not known to beat luck or not: {_without_interval(judgement)}'
+    return f'not known to beat {what} or not: {_without_interval(judgement)}'
   low, high = found
   assert low is not None and high is not None
   if low > 0:
-    return f'beats luck by {_points(low, high)}'
+    return f'beats {what} by {_points(low, high)}'
   if high < 0:
-    return f'worse than luck by {_points(-high, -low)}'
+    return f'worse than {what} by {_points(-high, -low)}'
   worse, better = wording.ends(low, high)
-  return f'no better than luck by more than {better} points, and no worse by more than {worse.removeprefix("-")}'
+  return f'no better than {what} by more than {better} points, and no worse by more than {worse.removeprefix("-")}'
 
 
 def gap(judgement: Judgement) -> str:
@@ -182,7 +195,7 @@ def collapses(verdicts: Verdicts) -> list[tuple[str, ...]]:
     verdicts: the verdicts.
   """
   return [(wording.name(each), f'{each.ratio:g}', each.check, *_rates(each.collapses), each.collapses.difference)
-          for each in (*verdicts.luck, *shown(verdicts)) if each.collapses.original or each.collapses.checked]
+          for each in (*verdicts.luck, *verdicts.narrow, *shown(verdicts)) if each.collapses.original or each.collapses.checked]
 
 
 def _rates(found: Collapses) -> tuple[str, str]:
@@ -234,8 +247,9 @@ def shown(verdicts: Verdicts) -> tuple[Judgement, ...]:
 
 
 def all_judgements(verdicts: Verdicts) -> Iterator[Judgement]:
-  """Yields every comparison of the verdicts: luck, gaps, ladders, what was asked, planted controls."""
+  """Yields every comparison of the verdicts: luck, small dense networks, gaps, ladders, what was asked, controls."""
   yield from verdicts.luck
+  yield from verdicts.narrow
   yield from verdicts.gaps
   for each in verdicts.ladders:
     yield from each.steps

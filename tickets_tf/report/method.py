@@ -49,8 +49,8 @@ def _bounds(verdicts: Verdicts) -> list[str]:
       'A comparison takes the original and the checked tickets, one of each for a seed. The drop is the mean test '
       'accuracy of the originals minus that of the checked tickets, in percent points. [L, U] is its simultaneous '
       f'interval: with {confidence(verdicts)}, all intervals of a rule in one part of this report hold together, as '
-      'far as accuracies are about normal over seeds (Dunnett 1955). The parts are the comparisons with luck, the '
-      'ladders, the checks and the planted controls; what stands in two parts has an interval in each. The wider '
+      'far as accuracies are about normal over seeds (Dunnett 1955). The parts are the comparisons with luck, those '
+      'with small dense networks, the ladders, the checks and the planted controls; what stands in two parts has an interval in each. The wider '
       'interval beside it holds together with all rules of its part. All words are read off the interval of the rule, '
       'and are told with its bounds; the estimate between '
       f'them is no bound. The margin d is {margin(verdicts)}.',

@@ -60,7 +60,8 @@ def html(verdicts: Verdicts) -> str:
   sections = [_section(number, rule, verdicts, axis) for number, rule in enumerate(wording.by_rule(verdicts))]
   return _ENVIRONMENT.get_template('sanity.html').render(
       verdicts=verdicts, wording=wording, findings=findings, method=method, sections=sections,
-      luck=_luck(verdicts, axis), ladders=[_ladder(number, each) for number, each in enumerate(verdicts.ladders)])
+      luck=_above(verdicts.luck, axis, 'luck'), narrow=_above(verdicts.narrow, axis, 'a small dense network'),
+      ladders=[_ladder(number, each) for number, each in enumerate(verdicts.ladders)])
 
 
 def _section(number: int, rule: wording.RuleJudgements, verdicts: Verdicts, axis: plots.Scale) -> _Section:
@@ -79,13 +80,13 @@ def _section(number: int, rule: wording.RuleJudgements, verdicts: Verdicts, axis
   return _Section(number, rule, ratios, forest, profile)
 
 
-def _luck(verdicts: Verdicts, axis: plots.Scale) -> markupsafe.Markup | None:
+def _above(judgements: Sequence[Judgement], axis: plots.Scale, what: str) -> markupsafe.Markup | None:
   # An allocation is told only if it tells rules apart: there is little room.
-  allocations = {each.rule: {other.allocation for other in verdicts.luck if other.rule == each.rule}
-                 for each in verdicts.luck}
+  allocations = {each.rule: {other.allocation for other in judgements if other.rule == each.rule}
+                 for each in judgements}
   rows = [(f'{each.ratio:g} {wording.name(each) if len(allocations[each.rule]) > 1 else each.rule}', each)
-          for each in verdicts.luck]
-  return _forest(rows, axis, 'luck', 'what each rule has above luck', 'rule - luck, points')
+          for each in judgements]
+  return _forest(rows, axis, what.split()[-1], f'what each rule has above {what}', f'rule - {what}, points')
 
 
 def _ladder(number: int, ladder: Ladder) -> _Ladder:

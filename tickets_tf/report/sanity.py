@@ -56,7 +56,7 @@ def markdown(verdicts: Verdicts) -> str:
   verdicts = finite(verdicts)
   rules = wording.by_rule(verdicts)
   blocks = [f'# {_escaped(findings.title(verdicts))}', *_warnings(verdicts), _escaped(findings.dense(verdicts)),
-            *_luck(verdicts), *_ladders(verdicts.ladders, verdicts), *_uses(rules, verdicts), *_means(verdicts),
+            *_luck(verdicts), *_narrow(verdicts), *_ladders(verdicts.ladders, verdicts), *_uses(rules, verdicts), *_means(verdicts),
             *_collapses(verdicts),
             '## What the statements rest on', *map(_escaped, method.paragraphs(verdicts))]
   for rule in rules:
@@ -93,6 +93,15 @@ def _luck(verdicts: Verdicts) -> Iterator[str]:
   if verdicts.luck:
     yield _judgements([(f'{wording.name(each)} at {each.ratio:g}', each) for each in verdicts.luck], verdicts, 'rule',
                       ('rule, %', 'luck, %'), findings.headline)
+
+
+def _narrow(verdicts: Verdicts) -> Iterator[str]:
+  if verdicts.narrow:
+    yield '## Does it beat a small dense network?'
+    yield _bullets(f'{wording.name(each)} at ratio {each.ratio:g}: {findings.against_narrow(each)}'
+                   for each in verdicts.narrow)
+    yield _judgements([(f'{wording.name(each)} at {each.ratio:g}', each) for each in verdicts.narrow], verdicts, 'rule',
+                      ('rule, %', 'small dense network, %'))
 
 
 def _ladders(ladders: Sequence[Ladder], verdicts: Verdicts) -> Iterator[str]:

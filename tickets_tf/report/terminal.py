@@ -30,6 +30,8 @@ def sanity_table(verdicts: Verdicts) -> str:
   widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
   notices = (wording.one_line(f'{name}: {text}') for name, text in findings.notices(verdicts))
   lines = [*_controls(verdicts), *notices, '', *map(wording.one_line, _luck(verdicts)), '']
+  if verdicts.narrow:
+    lines += [*map(wording.one_line, _narrow(verdicts)), '']
   for ladder in verdicts.ladders:
     lines += [*map(wording.one_line, _ladder(ladder)), '']
   for name, judged in sections:
@@ -73,6 +75,12 @@ def _luck(verdicts: Verdicts) -> Iterator[str]:
   yield findings.luck_missing(verdicts)
   yield from map(findings.gap, verdicts.gaps)
   yield from findings.unknown_gaps(verdicts)
+
+
+def _narrow(verdicts: Verdicts) -> Iterator[str]:
+  yield 'Does it beat a small dense network?'
+  for each in verdicts.narrow:
+    yield f'{wording.name(each)} at ratio {each.ratio:g}: {findings.against_narrow(each)}'
 
 
 def _ladder(ladder: Ladder) -> Iterator[str]:
