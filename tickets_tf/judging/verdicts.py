@@ -69,7 +69,7 @@ class Judgement:
   """What is said of one comparison.
 
   Attributes:
-    rule, allocation, ratio: names of the rule and of its allocation, empty for a mask from a file; and the pruning ratio.
+    rule, allocation, ratio: names of the rule and of its allocation (none for a given mask), and the pruning ratio.
     check: name of the check, or of what else the rule is compared with, as `luck`.
     question: what the comparison asks.
     subject: what the drop is the worth of, as in 'the labels'.

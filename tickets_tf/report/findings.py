@@ -194,8 +194,9 @@ def collapses(verdicts: Verdicts) -> list[tuple[str, ...]]:
   Args:
     verdicts: the verdicts.
   """
+  every = (*verdicts.luck, *verdicts.narrow, *shown(verdicts))
   return [(wording.name(each), f'{each.ratio:g}', each.check, *_rates(each.collapses), each.collapses.difference)
-          for each in (*verdicts.luck, *verdicts.narrow, *shown(verdicts)) if each.collapses.original or each.collapses.checked]
+          for each in every if each.collapses.original or each.collapses.checked]
 
 
 def _rates(found: Collapses) -> tuple[str, str]:

@@ -56,8 +56,8 @@ def markdown(verdicts: Verdicts) -> str:
   verdicts = finite(verdicts)
   rules = wording.by_rule(verdicts)
   blocks = [f'# {_escaped(findings.title(verdicts))}', *_warnings(verdicts), _escaped(findings.dense(verdicts)),
-            *_luck(verdicts), *_narrow(verdicts), *_ladders(verdicts.ladders, verdicts), *_uses(rules, verdicts), *_means(verdicts),
-            *_collapses(verdicts),
+            *_luck(verdicts), *_narrow(verdicts), *_ladders(verdicts.ladders, verdicts), *_uses(rules, verdicts),
+            *_means(verdicts), *_collapses(verdicts),
             '## What the statements rest on', *map(_escaped, method.paragraphs(verdicts))]
   for rule in rules:
     blocks.append(f'## {_escaped(rule.name)}')
