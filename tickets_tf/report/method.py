@@ -51,8 +51,8 @@ def _bounds(verdicts: Verdicts) -> list[str]:
       f'interval: with {confidence(verdicts)}, all intervals of a rule in one part of this report hold together, as '
       'far as accuracies are about normal over seeds (Dunnett 1955). The parts are the comparisons with luck, those '
       'with small dense networks, the ladders, the checks and the planted controls; what stands in two parts has an '
-      'interval in each. The wider interval beside it holds together with all rules of its part. All words are read off '
-      'the interval of the rule, and are told with its bounds; the estimate between them is no bound. '
+      'interval in each. The wider interval beside it holds together with all rules of its part. All words are read '
+      'off the interval of the rule, and are told with its bounds; the estimate between them is no bound. '
       f'The margin d is {margin(verdicts)}.',
       'The variance of every set of tickets is moderated by those of the same rule and ratio (Smyth 2004), and one '
       'correlation between the tickets of a seed is estimated for the whole call.']
