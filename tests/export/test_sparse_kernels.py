@@ -81,8 +81,8 @@ def without_delegates(content, images):
 
 
 @pytest.fixture(scope='module')
-def wide(digits, tmp_path_factory):
-  """Files of a network with kernels large enough to be sparse; one of them is sparse in blocks of 4 inputs."""
+def network():
+  """A network with kernels large enough to be sparse; one of them is sparse in blocks of 4 inputs."""
   keras.utils.set_random_seed(1)
   images = x = keras.Input((8, 8, 1))
   for name in ('first', 'scattered', 'blocks'):
@@ -92,11 +92,17 @@ def wide(digits, tmp_path_factory):
     kernel, bias = model.get_layer(name).get_weights()
     kept = np.moveaxis(KERNELS[name] != 0, 0, 3)  # as TFLite stores it, output channels come first
     model.get_layer(name).set_weights([kernel * kept, bias + 0.1])
+  return model
+
+
+@pytest.fixture(scope='module')
+def wide(network, digits, tmp_path_factory):
+  """Files of the network, and its SavedModel loaded."""
   folder = tmp_path_factory.mktemp('wide') / 'ticket'
-  saved_model.write_saved_model(fold.fold_batch_norm(model), digits, folder, {})
+  saved_model.write_saved_model(fold.fold_batch_norm(network), digits, folder, {})
   ticket = saved_model.SavedModelClassifier(folder)
   return {name: tflite.convert(ticket, tflite.VARIANTS[name], digits.train.images[:5])
-          for name in ('dense_int8', 'sparse_int8')}
+          for name in ('dense_int8', 'sparse_int8', 'dense_int4', 'sparse_weights8')} | {'ticket': ticket}
 
 
 def test_sparse_files_compute_what_dense_ones_do(wide, digits):
@@ -113,8 +119,8 @@ def test_sparse_files_compute_what_dense_ones_do(wide, digits):
 
 
 def test_what_no_operator_reads_is_left_out(wide):
-  for name, content in wide.items():
-    model = flatbuffer.read(content)
+  for name in ('dense_int8', 'sparse_int8', 'sparse_weights8'):
+    model = flatbuffer.read(wide[name])
     graph, = model.subgraphs
     sides = [(graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]) for operator in graph.operators
              if flatbuffer.code(model, operator) == flatbuffer.schema.BuiltinOperator.DENSIFY]
@@ -135,3 +141,40 @@ def test_equal_vectors_are_written_once(wide):
   for before, after in zip(model.subgraphs[0].tensors, again.subgraphs[0].tensors, strict=True):
     assert (before.name, list(before.shape)) == (after.name, list(after.shape))
     np.testing.assert_array_equal(model.buffers[before.buffer].data, again.buffers[after.buffer].data)
+
+
+def unpacked(name, tensor, values):
+  """A kernel in floating point from its whole numbers: of int4 two are in a byte, the first in the lower bits."""
+  if name == 'dense_int4':
+    values = np.stack([values & 15, values >> 4], axis=-1).astype(np.int8).ravel()
+    values = np.where(values > 7, values - 16, values)
+  else:
+    values = values.view(np.int8)
+  return values.reshape(tensor.shape) * np.asarray(tensor.quantization.scale)[:, None, None, None]
+
+
+@pytest.mark.parametrize('name, bits', [('dense_int4', 4), ('sparse_weights8', 8)])
+def test_weights_of_few_bits(name, bits, wide, network, digits):
+  model = flatbuffer.read(wide[name])
+  graph, = model.subgraphs
+  makers = {operator.outputs[0]: operator for operator in graph.operators}
+  found = {}
+  for index, tensor in enumerate(graph.tensors):
+    if tensor.quantization is not None and np.size(tensor.quantization.scale) == tensor.shape[-1] == 32:
+      packed = graph.tensors[makers[index].inputs[0]] if index in makers else tensor
+      values = model.buffers[packed.buffer].data
+      if packed.sparsity is not None:
+        values = sparse_encoding.decode(packed.sparsity, values, packed.shape)
+      found[tensor.name.split(b':')[0].decode()] = unpacked(name, tensor, values)
+  assert found.keys() == {'scattered', 'blocks'}
+  for layer, kernel in found.items():
+    expected = np.moveaxis(network.get_layer(layer).get_weights()[0], 3, 0)
+    assert not kernel[expected == 0].any(), 'removed weights stay zero'
+    half_a_step = np.abs(expected).max(axis=(1, 2, 3), keepdims=True) / (2 ** (bits - 1) - 1) / 2
+    # The weights of 4 bits come from those of 8, half a step of which is 7 / 127 of theirs.
+    assert np.all(np.abs(kernel - expected) <= (1.06 if bits == 4 else 1.001) * half_a_step)
+    assert np.abs(kernel - expected).max() > 0.8 * half_a_step.max(), 'other numbers than these'
+  images = digits.test.images[:20]
+  probabilities, = Program(wide[name]).run(images)
+  np.testing.assert_allclose(probabilities, wide['ticket'].predict(images), atol=0.05 if bits == 4 else 0.003)
+  np.testing.assert_allclose(without_delegates(wide[name], images), probabilities, atol=1e-5)

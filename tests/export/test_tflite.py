@@ -22,7 +22,8 @@ def tensors(content):
 
 
 def test_the_variants():
-  assert NAMES == ['dense_float32', 'dense_float16', 'dense_int8', 'sparse_float32', 'sparse_float16', 'sparse_int8']
+  assert NAMES == ['dense_float32', 'dense_float16', 'dense_int8', 'dense_dynamic', 'dense_int4', 'sparse_float32',
+                   'sparse_float16', 'sparse_int8', 'sparse_weights8']
   assert NAMES[0] == tflite.FALLBACK, 'latency is measured against the first'
 
 
@@ -32,7 +33,8 @@ def test_it_computes_what_the_saved_model_does(name, contents, ticket, digits):
   expected = ticket.predict(images)
   found, = Program(contents[name]).run(images)
   assert found.shape == expected.shape and found.dtype == np.float32
-  tolerance = {'float32': 1e-5, 'float16': 1e-2, 'int8': 0.2}[tflite.VARIANTS[name].numbers]
+  tolerance = {'float32': 1e-5, 'float16': 1e-2, 'int8': 0.2, 'dynamic': 1e-3, 'int4': 1e-2,
+               'weights8': 1e-3}[tflite.VARIANTS[name].numbers]
   np.testing.assert_allclose(found, expected, atol=tolerance)
   assert np.abs(found - expected).max() > (0 if name.endswith('32') else tolerance / 1000), 'no 16 or 8 bits in it'
   np.testing.assert_array_equal(Program(contents[name], threads=1).run(images[:1])[0].shape, (1, 10))
@@ -58,6 +60,9 @@ def test_it_is_what_its_name_says(name, contents):
   else:
     assert outputs['dtype'] == np.float32
     assert (schema.TensorType.FLOAT16 in types) == (variant.numbers == 'float16')
+    assert (schema.TensorType.INT8 in types) == (variant.numbers in ('dynamic', 'weights8'))
+    assert (schema.TensorType.INT4 in types) == (variant.numbers == 'int4')
+    assert ('DEQUANTIZE' in operators) == (variant.numbers in ('float16', 'weights8'))
 
 
 def test_bytes_mean_themselves_where_no_image_has_black_and_white(ticket, digits):
@@ -125,7 +130,8 @@ def test_logits_can_be_seen(contents, ticket, digits):
   for name, content in contents.items():
     probabilities, logits = Program(flatbuffer.with_logits(content)).run(images)
     assert len(Program(content).run(images)) == 1
-    tolerance = {'float32': 1e-4, 'float16': 0.1, 'int8': 2}[tflite.VARIANTS[name].numbers]
+    tolerance = {'float32': 1e-4, 'float16': 0.1, 'int8': 2, 'dynamic': 0.02, 'int4': 0.2,
+                 'weights8': 0.02}[tflite.VARIANTS[name].numbers]
     np.testing.assert_allclose(logits, ticket.logits(images), atol=tolerance)
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, softmax, atol=0.01)

@@ -122,11 +122,11 @@ def remove_unused(model: schema.ModelT) -> None:
     # An input that is left out has the index -1.
     places = {index: place for place, index in enumerate(sorted(used - {-1}))} | {-1: -1}
     graph.tensors = [graph.tensors[index] for index in sorted(used - {-1})]
-    move = lambda indices, places=places: [places[index] for index in indices]
-    graph.inputs, graph.outputs = move(graph.inputs), move(graph.outputs)
+    for reader in (graph, *graph.operators):
+      reader.inputs = [places[index] for index in reader.inputs]
+      reader.outputs = [places[index] for index in reader.outputs]
     for operator in graph.operators:
-      operator.inputs, operator.outputs = move(operator.inputs), move(operator.outputs)
-      operator.intermediates = operator.intermediates and move(operator.intermediates)
+      operator.intermediates = operator.intermediates and [places[index] for index in operator.intermediates]
     for signature in model.signatureDefs or ():
       if signature.subgraphIndex == number:
         for tensor in [*signature.inputs, *signature.outputs]:
@@ -140,6 +140,9 @@ def remove_unused(model: schema.ModelT) -> None:
 
 class _Builder(flatbuffers.Builder):  # type: ignore[misc]
   """Aligns vectors of bytes, which the generated Python code does not do, and writes equal vectors of numbers once."""
+
+  head: int
+  vectorNumElems: int | None
 
   def __init__(self, size: int) -> None:
     super().__init__(size)
@@ -162,7 +165,7 @@ class _Builder(flatbuffers.Builder):  # type: ignore[misc]
     if start is None:
       return super().EndVector(*arguments)
     before, size, alignment = start
-    key = (size, alignment, bytes(self.Bytes[self.head:self.head + size * self.vectorNumElems]))
+    key = (size, alignment, bytes(self.Bytes[self.head:self.head + size * (self.vectorNumElems or 0)]))
     if key not in self._written:
       self._written[key] = super().EndVector(*arguments)
       return self._written[key]

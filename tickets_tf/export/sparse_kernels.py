@@ -56,11 +56,11 @@ def store_smallest(model: schema.ModelT) -> None:
         kernel = sparse_encoding.decode(packed.sparsity, _values(model, packed), packed.shape)
         encoding = None if operator.outputs[0] in dense else sparse_encoding.smallest(kernel)
         if encoding is None:
-          _store(model, unpacked, kernel)  # What DENSIFY computed becomes a constant.
+          store(model, unpacked, kernel)  # What DENSIFY computed becomes a constant.
           continue
         packed.sparsity, values = sparse_encoding.encode(kernel, encoding)
         packed.quantization = None
-        _store(model, packed, values)
+        store(model, packed, values)
       operators.append(operator)
     graph.operators = operators
   flatbuffer.remove_unused(model)
@@ -95,7 +95,7 @@ def _unpacked_first(model: schema.ModelT, graph: schema.SubGraphT,
   packed = copy.copy(kernel)
   packed.quantization = None
   packed.sparsity, stored = sparse_encoding.encode(values, encoding)
-  _store(model, packed, stored)
+  store(model, packed, stored)
   kernel.buffer = 0  # DENSIFY computes it.
   graph.tensors.append(packed)
   return [flatbuffer.new_operator(model, _BUILTIN.DENSIFY, [len(graph.tensors) - 1], [index])]
@@ -116,8 +116,8 @@ def _values(model: schema.ModelT, tensor: schema.TensorT) -> npt.NDArray[Any]:
   return np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(_TYPES[tensor.type])
 
 
-def _store(model: schema.ModelT, tensor: schema.TensorT, values: npt.NDArray[Any]) -> None:
-  # A buffer of its own: others may share the one that it had.
+def store(model: schema.ModelT, tensor: schema.TensorT, values: npt.NDArray[Any]) -> None:
+  """Gives a tensor a buffer of its own with these values; others may share the one that it had."""
   buffer = schema.BufferT()
   buffer.data = np.ascontiguousarray(values).view(np.uint8).ravel()
   model.buffers.append(buffer)

@@ -1,4 +1,4 @@
-"""TFLite files of a ticket: dense or sparse, in three number types."""
+"""TFLite files of a ticket: dense or sparse, in several number types."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from tickets_tf import notes
 from tickets_tf import registry
 from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.export import flatbuffer
+from tickets_tf.export import integer_weights
 from tickets_tf.export import sparse_kernels
 from tickets_tf.export.saved_model import SavedModelClassifier
 from tickets_tf.export.tflite_classifier import enclose
@@ -19,6 +21,7 @@ from tickets_tf.export.tflite_classifier import enclose
 
 # Sets up a converter for one kind of numbers; the images, uint8 [M, height, width, channels], are for calibration.
 Prepare = Callable[[tf.lite.TFLiteConverter, npt.NDArray[np.uint8] | None], None]
+Finish = Callable[[schema.ModelT], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +31,14 @@ class Variant:
   Attributes:
     sparse: whether kernels are stored as their kept weights and the positions of those.
     numbers: `'float32'`; `'float16'`: weights in 16 bits, computed in 32; `'int8'`: integers throughout, from uint8
-      images to uint8 probabilities in steps of 1/256; or a word of your own.
+      images to uint8 probabilities in steps of 1/256; `'dynamic'`: weights in 8 bits, and what they are
+      multiplied by too while an operator computes; `'int4'`: as `'dynamic'`, with weights of 4 bits in convolutions and
+      dense layers; `'weights8'`: weights in 8 bits, computed in 32; or a word of your own.
     prepare: sets up the converter for these numbers.
     integers: whether images and probabilities are computed as integers too. `prepare` then sees the network from float
       images on.
+    finish: changes what the converter made. With it the converter stores all kernels densely, and `finish` makes them
+      sparse.
     bits: of a stored weight. Only the reference that sizes are compared with needs it, see `size.Contents`.
     other_bits: likewise of all other parameters, such as biases.
   """
@@ -39,6 +46,7 @@ class Variant:
   numbers: str
   prepare: Prepare
   integers: bool = False
+  finish: Finish | None = None
   bits: int = 32
   other_bits: int = 32
 
@@ -63,6 +71,11 @@ def _float16(converter: tf.lite.TFLiteConverter, calibration: npt.NDArray[np.uin
   converter.target_spec.supported_types = [tf.float16]
 
 
+def _dynamic(converter: tf.lite.TFLiteConverter, calibration: npt.NDArray[np.uint8] | None) -> None:
+  del calibration
+  converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+
 def _int8(converter: tf.lite.TFLiteConverter, calibration: npt.NDArray[np.uint8] | None) -> None:
   if calibration is None:
     raise TicketsError('int8 needs images for calibration')
@@ -76,9 +89,12 @@ VARIANTS = {variant.name: variant for variant in (
     Variant(False, 'float32', _float32),
     Variant(False, 'float16', _float16, bits=16, other_bits=16),
     Variant(False, 'int8', _int8, integers=True, bits=8),
+    Variant(False, 'dynamic', _dynamic, bits=8),
+    Variant(False, 'int4', _dynamic, finish=integer_weights.store_in_four_bits, bits=4),
     Variant(True, 'float32', _float32),
     Variant(True, 'float16', _float16, bits=16, other_bits=16),
     Variant(True, 'int8', _int8, integers=True, bits=8),
+    Variant(True, 'weights8', _float32, finish=integer_weights.store_in_eight_bits, bits=8),
 )}
 # It runs even if a runtime lacks the operator DENSIFY.
 FALLBACK = 'dense_float32'
@@ -116,7 +132,7 @@ def convert(classifier: SavedModelClassifier, variant: Variant,
   """
   converter = _converter(classifier, variant.integers)
   variant.prepare(converter, calibration)
-  if variant.sparse:
+  if variant.sparse and variant.finish is None:
     converter.optimizations = [*converter.optimizations, tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
   with notes.dropped():
     try:
@@ -125,7 +141,7 @@ def convert(classifier: SavedModelClassifier, variant: Variant,
       # The converter's message begins with a line of the code that called it.
       reason = str(error).splitlines()[0].rpartition('error: ')[2]
       raise TicketsError(f'{variant.name}: cannot be converted to TFLite: {reason}') from error
-  return enclose(_finished(content), classifier.description)
+  return enclose(_finished(content, variant.finish), classifier.description)
 
 
 def _converter(classifier: SavedModelClassifier, integer: bool) -> tf.lite.TFLiteConverter:
@@ -154,8 +170,10 @@ def _with_full_range(images: npt.NDArray[np.uint8]) -> Iterator[list[npt.NDArray
     yield [image[None]]
 
 
-def _finished(content: bytes) -> bytes:
+def _finished(content: bytes, finish: Finish | None) -> bytes:
   model = flatbuffer.read(content)
+  if finish is not None:
+    finish(model)
   sparse_kernels.densify_before_lengthening(model)
   sparse_kernels.store_smallest(model)
   flatbuffer.shorten_names(model)
