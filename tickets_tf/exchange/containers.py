@@ -48,10 +48,12 @@ class Container:
     arrays: the arrays of real numbers or booleans, in the order of the file.
     order: where this order comes from: `NETWORK`, `WRITER` or `NONE`.
     layouts: layouts that the arrays may have; see `layouts`.
+    unread: arrays of two axes or more that hold other numbers, with their types, as text.
   """
   arrays: Sequence[Stored]
   order: str
   layouts: tuple[str, ...]
+  unread: Sequence[str] = ()
 
 
 class Mismatch(Exception):
@@ -119,12 +121,15 @@ _SAFETENSORS_NUMBERS = {'BOOL', 'U8', 'I8', 'U16', 'I16', 'F16', 'BF16', 'U32', 
 @contextlib.contextmanager
 def _safetensors(path: str | os.PathLike[str]) -> Iterator[Container]:
   with safetensors.safe_open(path, framework='np') as file:
-    arrays = []
+    arrays: list[Stored] = []
+    unread: list[str] = []
     for name in file.keys():  # noqa: SIM118  It can be iterated over in no other way.
       part = file.get_slice(name)
       if part.get_dtype() in _SAFETENSORS_NUMBERS:
         arrays.append(Stored(name, tuple(part.get_shape()), functools.partial(file.get_tensor, name)))
-    yield Container(arrays, NONE, ('keras', 'torch'))
+      elif len(part.get_shape()) > 1:
+        unread.append(f'{name} ({"float8, " * part.get_dtype().startswith("F8")}{part.get_dtype()})')
+    yield Container(arrays, NONE, ('keras', 'torch'), unread)
 
 
 @contextlib.contextmanager

@@ -35,6 +35,10 @@ class KernelLike(Shaped, Protocol):
     """Shape (height, width, channels) of the feature map that is flattened into a dense layer's inputs, or None."""
 
   @property
+  def unknown_order(self) -> bool:
+    """Whether the inputs may be a flattened map in an order that nobody knows."""
+
+  @property
   def depthwise(self) -> bool:
     """Whether every channel has weights of its own."""
 

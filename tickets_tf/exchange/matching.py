@@ -8,15 +8,17 @@ import collections
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any
 
+from tickets_tf.exchange import items
 from tickets_tf.exchange import layouts
 from tickets_tf.exchange import names
 from tickets_tf.exchange.containers import NETWORK, WRITER, Container, Mismatch, Stored
-from tickets_tf.exchange.layouts import KernelLike, Shaped
+from tickets_tf.exchange.items import Item
+from tickets_tf.exchange.layouts import KernelLike
 
 _RENAME = 'name the arrays as the kernels are named'
-_SHOWN = 8  # Arrays or kernels that a message lists.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +28,13 @@ class Match:
   Attributes:
     array: the array.
     kernel: the kernel.
-    how: what told that they belong together: `'name'`, `'shape'` or `'order'`.
+    how: what told that they belong together: `'map'`, `'name'`, `'shape'` or `'order'`.
+    weights: the weights that a mask belongs to; `array` itself if that is no mask; None if the file has only the mask.
   """
   array: Stored
   kernel: KernelLike
   how: str
+  weights: Stored | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,26 +43,32 @@ class Matching:
 
   Attributes:
     layout: `'keras'` or `'torch'`.
-    matches: one per kernel, in network order.
+    matches: one per kernel that has an array, in network order.
     unused: arrays of two axes or more that belong to no kernel.
+    lacking: kernels of which the file has no array.
   """
   layout: str
   matches: list[Match]
   unused: list[Stored]
+  lacking: list[KernelLike]
 
 
-def match(container: Container, kernels: Sequence[KernelLike], layout: str = 'auto') -> Matching:
+def match(container: Container, kernels: Sequence[KernelLike], layout: str = 'auto',
+          told: Mapping[str, str] = MappingProxyType({}), missing: str = 'fail') -> Matching:
   """Finds the array of every kernel.
 
   Args:
     container: what is in the file.
     kernels: the network's kernels, in network order.
     layout: `'keras'`, `'torch'`, or `'auto'`: the one in which every kernel finds its array.
+    told: name of a kernel -> name in the file of its array, or of the layer that has it.
+    missing: `'fail'`, or `'dense'` if the file may lack all arrays of a shape.
 
   Raises:
     Mismatch: if a kernel finds no array of its own, or every kernel finds one in either layout.
   """
-  attempts = [_Attempt(container, kernels, each) for each in (container.layouts if layout == 'auto' else (layout,))]
+  attempts = [_Attempt(container, kernels, each, told, missing)
+              for each in (container.layouts if layout == 'auto' else (layout,))]
   found: list[Matching] = []
   failures: list[tuple[int, Mismatch]] = []
   for attempt in attempts:
@@ -66,30 +76,30 @@ def match(container: Container, kernels: Sequence[KernelLike], layout: str = 'au
       found.append(attempt.match())
     except Mismatch as error:
       failures.append((attempt.fitting, error))
+  if not found:
+    worst = max(failures, key=lambda failure: failure[0])[1]
+    raise Mismatch(f'{worst}; {_unread(container)}') if container.unread else worst
+  most = max(len(each.matches) for each in found)
+  found = [each for each in found if len(each.matches) == most]
   if len(found) > 1:
     raise Mismatch('the shapes fit in Keras\' layout as well as in PyTorch\'s; say which it is: layout keras or torch')
-  if not found:
-    raise max(failures, key=lambda failure: failure[0])[1]
+  unknown = [each.kernel.name for each in found[0].matches if each.kernel.unknown_order]
+  if unknown and found[0].layout == 'torch':
+    raise Mismatch(f'the inputs of {", ".join(unknown)} may be a flattened map, which PyTorch flattens channel by '
+                   'channel, and the network does not tell in which order it does; say so in the file of bin/exchange '
+                   '--names, with "flattened": [height, width, channels], or null if the file has the order of the '
+                   'network')
   return found[0]
 
 
-_Value = TypeVar('_Value', bound=Shaped)
+def _unread(container: Container) -> str:
+  more = len(container.unread) - items.SHOWN
+  return (f'the file also has arrays of types that are not read: {", ".join(container.unread[:items.SHOWN])}'
+          + f' and {more} more' * (more > 0) + '; convert them in PyTorch first, with their scales if they have some')
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Item(Generic[_Value]):
-  """An array or a kernel with its shape and name in the form that is compared, and its row in file or network."""
-  value: _Value
-  key: tuple[int, ...]
-  name: names.Name
-  row: int
-
-  def __str__(self) -> str:
-    return f'{self.value.name} {tuple(self.value.shape)}'
-
-
-_Kernel = _Item[KernelLike]
-_Array = _Item[Stored]
+_Kernel = Item[KernelLike]
+_Array = Item[Stored]
 _Pair = tuple[_Kernel, _Array, str]  # With how they were matched.
 _Group = tuple[list[_Kernel], list[_Array]]  # Of one shape, and of equal number.
 
@@ -97,15 +107,18 @@ _Group = tuple[list[_Kernel], list[_Array]]  # Of one shape, and of equal number
 class _Attempt:
   """Matching in one layout."""
 
-  def __init__(self, container: Container, kernels: Sequence[KernelLike], layout: str) -> None:
+  def __init__(self, container: Container, kernels: Sequence[KernelLike], layout: str, told: Mapping[str, str],
+               missing: str) -> None:
     self._layout = layout
     self._order = container.order
+    self._told = told
+    self._missing = missing
     self._by_file = False
-    self._kernels = [_Item(kernel, layouts.kernel_key(kernel, layout), names.parse(_name_in_keras(kernel)), row)
+    self._kernels = [Item(kernel, layouts.kernel_key(kernel, layout), names.parse(items.name_in_keras(kernel)), row)
                      for row, kernel in enumerate(kernels)]
-    self._arrays = _without_masked([
-        _Item(array, layouts.key(layouts.in_keras_order(array.shape, layout), layout), names.parse(array.name), row)
-        for row, array in enumerate(container.arrays)])
+    self._arrays, self._masked = items.without_masked([
+        Item(array, layouts.key(layouts.in_keras_order(array.shape, layout), layout), names.parse(array.name), row)
+        for row, array in enumerate(items.with_whole_masks(container.arrays, layout))])
 
   @property
   def fitting(self) -> int:
@@ -121,15 +134,25 @@ class _Attempt:
       raise Mismatch(f'what these are in PyTorch\'s layout is not known: {", ".join(unknown)}; save them in Keras\' '
                      'layout')
     named = self._by_name()
-    groups = [(kernels, arrays) for each in self._groups(named) for kernels, arrays in _by_path(*each)]
+    groups = [(kernels, arrays) for each in self._groups(named) for kernels, arrays in items.by_path(*each)]
     self._by_file = self._order == NETWORK or (self._order == WRITER and any(
-        _doubtful(arrays) for kernels, arrays in groups if not all(kernel in named for kernel in kernels)))
+        items.doubtful(arrays) for kernels, arrays in groups if not all(kernel in named for kernel in kernels)))
     pairs = [pair for group in groups for pair in self._match_group(*group, named)]
     pairs.sort(key=lambda pair: pair[0].row)
     self._check_order([pair for pair in pairs if pair[0] not in named])
     used = {array for _, array, _ in pairs}
-    return Matching(self._layout, [Match(array.value, kernel.value, how) for kernel, array, how in pairs],
-                    [array.value for array in self._arrays if array not in used and len(array.value.shape) > 1])
+    matched = {kernel for kernel, _, _ in pairs}
+    if not matched:
+      raise Mismatch('the file has no array of any kernel')
+    return Matching(self._layout, [Match(array.value, kernel.value, how, self._weights(array))
+                                   for kernel, array, how in pairs],
+                    [array.value for array in self._arrays if array not in used and len(array.value.shape) > 1],
+                    [kernel.value for kernel in self._kernels if kernel not in matched])
+
+  def _weights(self, array: _Array) -> Stored | None:
+    if not array.name.mask:
+      return array.value
+    return self._masked.get((array.name.place, array.value.shape))
 
   def _by_name(self) -> dict[_Kernel, _Array]:
     """Returns the array that has the name of each kernel, for those that have one."""
@@ -140,6 +163,9 @@ class _Attempt:
     owners = collections.Counter(key for kernel in self._kernels for key in kernel.name.keys)
     named: dict[_Kernel, _Array] = {}
     for kernel in self._kernels:
+      if kernel.value.name in self._told:
+        named[kernel] = self._told_array(kernel)
+        continue
       if kernel.name.automatic:  # Keras counts layers per session: the same name may be another layer.
         continue
       found = {array for key in kernel.name.keys if owners[key] == 1 for array in index[key]}
@@ -151,6 +177,16 @@ class _Attempt:
         named[kernel] = array
     return named
 
+  def _told_array(self, kernel: _Kernel) -> _Array:
+    text = self._told[kernel.value.name]
+    found = [array for array in self._arrays if text in (array.value.name, names.module(array.value.name))
+             or names.key(text) in array.name.keys]
+    fitting = [array for array in found if array.key == kernel.key]
+    if len(fitting) == 1:
+      return fitting[0]
+    what = f'has the arrays {items.listed([array.value for array in found])}' if found else 'has nothing of that name'
+    raise Mismatch(f'the name map says {text!r} for {kernel}, and the file {what}{self._reading()}')
+
   def _groups(self, named: Mapping[_Kernel, _Array]) -> list[_Group]:
     """Returns the kernels and arrays of each shape; raises Mismatch if they differ in number."""
     groups: list[_Group] = []
@@ -159,6 +195,8 @@ class _Attempt:
     for key in dict.fromkeys(kernel.key for kernel in self._kernels):
       kernels = [kernel for kernel in self._kernels if kernel.key == key]
       arrays = [array for array in self._arrays if array.key == key]
+      if self._missing == 'dense' and not set(arrays) - set(named.values()):
+        kernels = [kernel for kernel in kernels if kernel in named]
       if all(kernel in named for kernel in kernels):
         arrays = [named[kernel] for kernel in kernels]
       if len(kernels) == len(arrays):
@@ -169,20 +207,20 @@ class _Attempt:
         matched.update(named[kernel] for kernel in kernels if kernel in named)
     if missing:
       left = [array.value for array in self._arrays if array not in matched and len(array.value.shape) > 1]
-      raise Mismatch(f'kernels and arrays do not fit one to one{self._reading()}; kernels left: {listed(missing)}; '
-                     f'arrays left: {listed(left)}')
+      raise Mismatch(f'kernels and arrays do not fit one to one{self._reading()}; kernels left: '
+                     f'{items.listed(missing)}; arrays left: {items.listed(left)}')
     return groups
 
   def _match_group(self, kernels: list[_Kernel], arrays: list[_Array],
                    named: Mapping[_Kernel, _Array]) -> Iterator[_Pair]:
     """Yields the pairs of kernels and as many arrays of one shape."""
     if all(kernel in named for kernel in kernels):
-      yield from ((kernel, named[kernel], 'name') for kernel in kernels)
+      yield from ((kernel, named[kernel], 'map' if kernel.value.name in self._told else 'name') for kernel in kernels)
     elif len(kernels) == 1:
       yield kernels[0], arrays[0], 'shape'
     else:
       if self._counted([*kernels, *arrays]):
-        kernels = sorted(kernels, key=_place)
+        kernels = sorted(kernels, key=items.place)
       for kernel, array in zip(kernels, self._in_order(arrays), strict=True):
         if named.get(kernel, array) is not array:
           raise Mismatch(f'{named[kernel]} has the name of {kernel}, but its place in the order is that of another '
@@ -193,9 +231,9 @@ class _Attempt:
     """Returns arrays of one shape in the order of the network; raises Mismatch if that is not known."""
     if self._order == NETWORK:
       return arrays
-    doubtful = _doubtful(arrays)
+    doubtful = items.doubtful(arrays)
     if doubtful is None:
-      return sorted(arrays, key=_place)
+      return sorted(arrays, key=items.place)
     # Writers differ in where they list a shortcut among the other layers.
     if self._by_file and len({array.name.shortcut for array in arrays}) == 1:
       return arrays
@@ -214,52 +252,9 @@ class _Attempt:
         raise Mismatch(f'the order of {array} and {other} is not that of the kernels that they fit, {kernel} and '
                        f'{later}; {_RENAME}')
 
-  def _counted(self, items: Sequence[_Item[Any]]) -> bool:
+  def _counted(self, found: Sequence[Item[Any]]) -> bool:
     # Keras numbers layers in the order in which they are made; it may list them in another order.
-    return not self._by_file and all(item.name.automatic for item in items)
+    return not self._by_file and all(item.name.automatic for item in found)
 
   def _reading(self) -> str:
     return f' in {"Keras" if self._layout == "keras" else "PyTorch"}\'s layout'
-
-
-def _place(item: _Item[Any]) -> tuple[tuple[str, tuple[int, ...]], ...]:
-  return item.name.place
-
-
-def _doubtful(arrays: list[_Array]) -> tuple[_Array, _Array] | None:
-  """Returns two of the arrays whose names do not tell which comes first, or None."""
-  pairs = itertools.pairwise(sorted(arrays, key=_place))
-  return next((pair for pair in pairs if not names.before(pair[0].name, pair[1].name)), None)
-
-
-def _by_path(kernels: list[_Kernel], arrays: list[_Array]) -> list[_Group]:
-  """Separates the main path from the shortcuts, if the names of both kernels and arrays tell which is which."""
-  parts = [([kernel for kernel in kernels if kernel.name.shortcut == shortcut],
-            [array for array in arrays if array.name.shortcut == shortcut]) for shortcut in (False, True)]
-  if all(len(own_kernels) == len(own_arrays) for own_kernels, own_arrays in parts):
-    return [part for part in parts if part[0]]
-  return [(kernels, arrays)]
-
-
-def _without_masked(items: Sequence[_Array]) -> list[_Array]:
-  """Drops the weights for which the file has a mask."""
-  masked = {(item.name.place, item.value.shape) for item in items if item.name.mask}
-  return [item for item in items if item.name.mask or (item.name.place, item.value.shape) not in masked]
-
-
-def listed(values: Sequence[Shaped]) -> str:
-  """Returns the names and shapes of arrays or kernels as text; of many, the first few."""
-  shown = ', '.join(f'{value.name} {tuple(value.shape)}' for value in values[:_SHOWN]) or 'none'
-  return f'{shown} and {len(values) - _SHOWN} more' if len(values) > _SHOWN else shown
-
-
-def _name_in_keras(kernel: KernelLike) -> str:
-  """Returns a kernel's name as Keras counts its layer: in the order in which layers were made, as files count too.
-
-  The kernel's own name counts in the order of the network, which differs if a shortcut is made first.
-  """
-  layer = getattr(kernel, 'layer', None)
-  around, slash, last = kernel.name.rpartition('/')
-  if layer is None or last.isdecimal():
-    return kernel.name
-  return f'{around}{slash}{layer.name}'

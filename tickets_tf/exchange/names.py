@@ -8,6 +8,8 @@ _AROUND = ('module', '_orig_mod', 'model', 'state_dict')
 # Of a layer's name; a number alone counts the wrappers.
 _WRAPPER = re.compile(r'^(prune_low_magnitude|ticket_wrapper)_(?![0-9]+$)')
 _PARAMETER = re.compile(r'(^|[./_])(weight_mask|kernel_mask|mask|weight_orig|weights?|kernel)$')
+# Of torch.nn.utils.parametrize, with the masks of torch.ao.pruning.
+_PARAMETRISED = re.compile(r'(^|[.])parametrizations[.]weight[.]([0-9]+[.]mask|original)$')
 # Keras' newer files number layers by class, in the order of the network, and do not name them.
 _NUMBERED = re.compile(r'/vars/[0-9]+$')
 _AUTOMATIC = re.compile(r'((depthwise_|separable_)?conv[123]d(_transpose)?|(einsum_)?dense|locally_connected[12]d)'
@@ -38,7 +40,7 @@ def parse(text: str) -> Name:
   """Returns the `Name` of an array or kernel called `text`."""
   text = text.removesuffix(':0')
   numbered = _NUMBERED.search(text)
-  parameter = numbered or _PARAMETER.search(text)
+  parameter = numbered or _parameter(text)
   pieces = [piece for piece in re.split('[./]', text[:parameter.start()] if parameter else text) if piece]
   while len(pieces) > 1 and pieces[0] in _AROUND:
     pieces.pop(0)
@@ -46,11 +48,22 @@ def parse(text: str) -> Name:
   if '/' in text and not numbered and pieces[:1] == pieces[-1:]:  # Keras repeats the layer's name before its weights.
     pieces = pieces[:1]
   return Name(
-      keys=frozenset() if numbered else frozenset(map(_key, (text, '.'.join(pieces)))),
+      keys=frozenset() if numbered else frozenset(map(key, (text, '.'.join(pieces)))),
       place=_place(pieces),
       mask=parameter is not None and parameter.group().endswith('mask'),
       shortcut=any(_SHORTCUT.search(piece) for piece in pieces),
       automatic=not numbered and bool(pieces) and bool(_AUTOMATIC.fullmatch(pieces[-1])))
+
+
+def module(text: str) -> str:
+  """Returns the name of the layer that the array called `text` belongs to, with all that is around it."""
+  parameter = _parameter(text)
+  return text[:parameter.start()] if parameter else text
+
+
+def key(text: str) -> str:
+  """Returns a name with one separator between its parts, as in `Name.keys`."""
+  return '.'.join(part for part in re.split('[./_]+', text) if part)
 
 
 def says_mask(text: str) -> bool:
@@ -73,8 +86,8 @@ def before(one: Name, other: Name) -> bool | None:
   return None
 
 
-def _key(text: str) -> str:
-  return '.'.join(part for part in re.split('[./_]+', text) if part)
+def _parameter(text: str) -> re.Match[str] | None:
+  return _PARAMETRISED.search(text) or _PARAMETER.search(text)
 
 
 def _place(pieces: list[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:

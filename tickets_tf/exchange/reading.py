@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tickets_tf.exchange import items
 from tickets_tf.exchange import layouts
 from tickets_tf.exchange import matching
 from tickets_tf.exchange import names
-from tickets_tf.exchange.containers import Container, Mismatch
+from tickets_tf.exchange.containers import Container, Mismatch, Stored
 
 # Initialisers sometimes draw an exact zero, so a network that keeps more than this was probably never pruned.
 _DENSE = 0.999
@@ -30,18 +31,37 @@ def read_masks(container: Container, kernels: Sequence[layouts.KernelLike],
       named as a mask has values between 0 and 1.
   """
   found = matching.match(container, kernels, layout)
+  arrays, binary = masks_of(found)
+  return arrays, report(found, arrays, binary, container)
+
+
+def masks_of(found: matching.Matching) -> tuple[list[np.ndarray], list[bool]]:
+  """Reads the masks of what was matched.
+
+  Returns:
+    (one boolean array per match, of the kernel's shape; whether each array of the file has nothing but 0 and 1).
+
+  Raises:
+    Mismatch: if an array is not finite or a soft mask.
+  """
   arrays: list[np.ndarray] = []
   binary: list[bool] = []
   for match in found.matches:
-    values = match.array.read()
-    # Integers and booleans are finite.
-    if values.dtype.kind not in 'biu' and not np.isfinite(values).all():
-      raise Mismatch(f'{match.array.name} holds NaN or infinite values')
+    values = finite(match.array)
     _check_hard(match.array.name, values)
     kept: np.ndarray = values != 0
     binary.append(bool((values[kept] == 1).all()))
     arrays.append(layouts.to_keras(kept, match.kernel, found.layout))
-  return arrays, _report(found, arrays, binary)
+  return arrays, binary
+
+
+def finite(array: Stored) -> np.ndarray:
+  """Reads an array; raises Mismatch if it holds NaN or infinite values."""
+  values = array.read()
+  # Integers and booleans are finite.
+  if values.dtype.kind not in 'biu' and not np.isfinite(values).all():
+    raise Mismatch(f'{array.name} holds NaN or infinite values')
+  return values
 
 
 def _check_hard(name: str, values: np.ndarray) -> None:
@@ -54,9 +74,18 @@ def _check_hard(name: str, values: np.ndarray) -> None:
                    'the zeros and ones that you mean first')
 
 
-def _report(found: matching.Matching, arrays: list[np.ndarray], binary: list[bool]) -> list[str]:
+def report(found: matching.Matching, arrays: list[np.ndarray], binary: list[bool],
+           container: Container) -> list[str]:
+  """Returns lines for the user: which array became the mask of which kernel, and what is odd.
+
+  Args:
+    found: the arrays and kernels.
+    arrays: what `masks_of` read, and the same for the others.
+    binary: what `masks_of` says of them.
+    container: what is in the file.
+  """
   ways = [match.how for match in found.matches]
-  counts = ', '.join(f'{ways.count(how)} by {how}' for how in ('name', 'shape', 'order') if how in ways)
+  counts = ', '.join(f'{ways.count(how)} by {how}' for how in ('map', 'name', 'shape', 'order') if how in ways)
   kind = 'masks' if all(binary) else 'weights, whose zeros are removed' if not any(binary) else 'masks and weights'
   kept, size = sum(int(np.count_nonzero(array)) for array in arrays), sum(array.size for array in arrays)
   rows = [_row(match, array, found.layout) for match, array in zip(found.matches, arrays, strict=True)]
@@ -70,7 +99,11 @@ def _report(found: matching.Matching, arrays: list[np.ndarray], binary: list[boo
   if empty:
     lines.append(f'kernels that keep nothing: {", ".join(empty)}')
   if found.unused:
-    lines.append(f'not used: {matching.listed(found.unused)}')
+    lines.append(f'not used: {items.listed(found.unused)}')
+  if found.lacking:
+    lines.append(f'kept whole, because the file lacks them: {items.listed(found.lacking)}')
+  if container.unread:
+    lines.append(f'not read: {", ".join(container.unread)}')
   return lines
 
 

@@ -1,7 +1,6 @@
 """A run's network for PyTorch: a folder of its weights, its masks and a module that loads them."""
 
 import importlib.util
-import json
 import os
 import pathlib
 import pprint
@@ -16,6 +15,7 @@ import safetensors.numpy
 import tf_keras as keras
 
 from tickets_tf import data
+from tickets_tf import exchange
 from tickets_tf import files
 from tickets_tf import models
 from tickets_tf import sparse
@@ -94,7 +94,7 @@ def write_torch(network: keras.Model, mask: Mask, dataset: data.Dataset, output:
     temporary.mkdir(parents=True)
     (temporary / WEIGHTS).write_bytes(safetensors.numpy.save(arrays, {'format': 'pt'}))
     (temporary / MODULE).write_text(text, encoding='utf-8')
-    (temporary / NAMES).write_text(json.dumps(program.name_map(network), indent=2) + '\n', encoding='utf-8')
+    exchange.write_names(temporary / NAMES, program.name_map(network))
     compared = _compare(network, dataset, temporary)
   say(f'{output / WEIGHTS}: {len(arrays)} arrays, ' + (
       'weights whose zeros are the mask' if not masks else

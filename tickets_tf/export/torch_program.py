@@ -14,7 +14,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
-from tickets_tf.exchange import layouts
+from tickets_tf.exchange import Told, layouts
 from tickets_tf.export import torch_layers
 from tickets_tf.models.modules import Module, modules
 
@@ -51,16 +51,14 @@ class Program:
   attributes: dict[str, str]
   chw: dict[str, tuple[int, int, int]]
 
-  def name_map(self, model: keras.Model) -> dict[str, Any]:
-    """Returns what `exchange.read_names` reads: the PyTorch module of every module of a network."""
-    return {module.name: self._entry(module) for module in modules(model)}
+  def name_map(self, model: keras.Model) -> dict[str, Told]:
+    """Returns the PyTorch module of every module of a network, as a name map says it."""
+    return {module.name: self._told(module) for module in modules(model)}
 
-  def _entry(self, module: Module) -> str | dict[str, Any]:
-    attribute = self.attributes[module.name]
-    if module.kernel is None or (module.kernel.flattened is None and module.name not in self.chw):
-      return attribute
-    shape = self.chw.get(module.name)
-    return {'module': attribute, 'flattened': list(shape) if shape else None}
+  def _told(self, module: Module) -> Told:
+    attribute, flattened = self.attributes[module.name], self.chw.get(module.name)
+    reads_map = module.kernel is not None and module.kernel.flattened is not None
+    return Told(attribute, reads_map, flattened)
 
   def arrays(self, model: keras.Model, mask: Mapping[str, npt.NDArray[np.bool_]],
              fold_masks: bool = False) -> dict[str, npt.NDArray[Any]]:

@@ -19,7 +19,7 @@ def flattened(layer: keras.layers.Layer) -> tuple[int, int, int] | None:
   """
   found = _source(layer)
   # A network that permutes before it flattens takes care of the order itself.
-  if type(found) not in _FLATTENING or isinstance(previous(found), _L.Permute):
+  if found is None or type(found) not in _FLATTENING or isinstance(previous(found), _L.Permute):
     return None
   if len(found.input_shape) != 4 or len(found.output_shape) != 2:
     return None
