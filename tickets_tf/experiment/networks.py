@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import contextlib
+import pathlib
 
 import tensorflow as tf
 import tf_keras as keras
@@ -10,11 +11,12 @@ from tickets_tf import data
 from tickets_tf import models
 from tickets_tf import seeds
 from tickets_tf.data import Dataset
-from tickets_tf.errors import UsageError
+from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.models import keras3
 from tickets_tf.models import narrow
 from tickets_tf.pruning.narrowed import Narrowed
 from tickets_tf.runs.run import Run
+from tickets_tf.training import checkpoints
 
 
 INITIALISATION = 'initialisation'
@@ -28,7 +30,10 @@ def network(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy, purpos
     dataset: its data set.
     strategy: that of its training.
     purpose: what the weights are for: another purpose draws others from the same seed. `INITIALISATION` has a seed of
-      its own if the settings give one.
+      its own, or weights from a file, if the settings give them.
+
+  Raises:
+    UsageError: if there is no such network, or the file does not have its weights.
   """
   width = network_width(run, dataset)
   # Layers without names are counted from the start, so that every build gives the same names.
@@ -37,7 +42,11 @@ def network(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy, purpos
   settings = run.settings
   keras.utils.set_random_seed(seeds.integer(run.init_seed if purpose == INITIALISATION else settings.seed, purpose))
   with strategy.scope(), _precision(settings.mixed_precision):
-    return models.build_model(settings.model, dataset.image_shape, dataset.num_classes, width=width)
+    model = models.build_model(settings.model, dataset.image_shape, dataset.num_classes, width=width)
+    # A network of another width than that of the file starts fresh.
+    if settings.weights and purpose == INITIALISATION and not run.rule.narrows:
+      _load(model, settings.weights)
+    return model
 
 
 def narrowed(run: Run, dataset: Dataset) -> Narrowed | None:
@@ -75,6 +84,17 @@ def pipeline(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy) -> da
     raise UsageError(f'--batch_size={settings.batch_size}: batches of {found.batch_size} images cannot be shared '
                      f'equally by {strategy.num_replicas_in_sync} replicas')
   return found
+
+
+def _load(model: keras.Model, path: str) -> None:
+  expanded = pathlib.Path(path).expanduser()
+  if not expanded.name.endswith('.weights.h5'):
+    raise UsageError(f'--weights={path}: expected a file of Keras weights, .weights.h5; bin/exchange --from makes one of '
+                     'PyTorch\'s')
+  try:
+    checkpoints.load_weights(model, expanded)
+  except TicketsError as error:
+    raise UsageError(f'--weights={path}: {error}') from error
 
 
 @contextlib.contextmanager

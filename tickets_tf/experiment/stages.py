@@ -116,7 +116,7 @@ class Stages:
   def _record(self, mask: Mask, collapse: Collapse, judgements: '_Judgements', epochs: list[Epoch],
               seconds: records.Seconds, found_on: dict[str, Any]) -> Record:
     run, dataset = self.run, self.dataset
-    best = max(epochs, key=lambda epoch: epoch.evaluation_accuracy)
+    best = max(epochs, key=lambda epoch: epoch.evaluation_accuracy, default=None)
     height, width, channels = dataset.image_shape
     kernels = models.prunable_kernels(self.model)
     broken_by = patterns.broken_by(registry.PATTERNS.get(run.settings.pattern), mask, kernels)
@@ -145,9 +145,9 @@ class Stages:
         settled_loss=judgements.settled.loss,
         balanced_accuracy=evaluation.balanced_accuracy(judgements.of_classes),
         class_accuracy=judgements.of_classes,
-        best_accuracy=best.evaluation_accuracy,
-        best_epoch=best.epoch,
-        best_on='test' if dataset.validation is None else 'validation',
+        best_accuracy=best.evaluation_accuracy if best else judgements.final.accuracy,
+        best_epoch=best.epoch if best else 0,
+        best_on='test' if best is None or dataset.validation is None else 'validation',
         seconds=seconds,
         environment=found_on,
         notes=dataset.notes,

@@ -194,6 +194,8 @@ def digest(settings: Settings) -> str:
   found = hashlib.sha256(json.dumps(settings.identity(), sort_keys=True).encode())
   if settings.mask:
     found.update(_content(settings.mask, f'--mask={settings.mask}'))
+  if settings.weights:
+    found.update(_content(settings.weights, f'--weights={settings.weights}'))
   rule, file = likeness.liked(rules.resolve(settings.pruner, allocation=settings.allocation).allocation)
   if file:
     found.update(_content(file, f'--allocation=like:{file}'))

@@ -82,6 +82,8 @@ class PhaseSettings:
                             'of --seed', low=-1)
   init_seed: int = setting(-1, 'seed of the network\'s initialisation, and of nothing else; -1: that of --seed',
                            low=-1)
+  weights: str = setting('', 'file of Keras weights of the very network that take the place of its initialisation, as '
+                         'bin/exchange writes them: .weights.h5')
   order_epoch: int = setting(-1, 'epoch of the training after which --order_seed holds: the epochs before it, and the '
                              'runs that the ticket comes from, have the order of --seed; -1: it holds in all of them',
                              low=-1)
@@ -117,7 +119,7 @@ class NetworkSettings:
 class TrainingSettings:
   """The protocol of training."""
 
-  epochs: int = setting(20, 'epochs of training', low=1)
+  epochs: int = setting(20, 'epochs of training; 0: none, the weights are judged as they are', low=0)
   batch_size: int = setting(64, 'images per step, over all replicas', low=1)
   learning_rate: float = setting(0.1, 'learning rate at the start', low=0.0)
   milestones: str = setting('0.5,0.75', 'shares of the training after which the learning rate falls, comma-separated')
