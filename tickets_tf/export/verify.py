@@ -171,19 +171,27 @@ def latency(content: bytes, dense: bytes | None, image: npt.NDArray[np.uint8], r
 def time_in_turn(load: Callable[[int], Timed], load_dense: Callable[[int], Timed] | None, image: npt.NDArray[np.uint8],
                  rounds: int) -> tuple[Latency, ...]:
   """Times two programs as `latency` does; each is loaded by a function of the number of threads."""
+  loads = [each for each in (load_dense, load) if each is not None]
   found = []
   for threads in sorted({1, all_threads()}):
-    programs = [each(threads) for each in (load_dense, load) if each is not None]
-    for program in programs:
-      program.prepare(image)
-      program.invoke()  # the first decompresses the weights
-    inferences = [1 + int(_MEASUREMENT / _seconds(program, 1)) for program in programs]
-    seconds = np.array([[_seconds(program, count) for program, count in zip(programs, inferences, strict=True)]
-                        for _ in range(rounds)])
+    inferences = [1 + int(_MEASUREMENT / _seconds(_ready(each, threads, image), 1)) for each in loads]
+    rows = []
+    for _ in range(rounds):
+      # Loaded anew, because where a program lies in memory changes its time.
+      programs = [_ready(each, threads, image) for each in loads]
+      rows.append([_seconds(program, count) for program, count in zip(programs, inferences, strict=True)])
+    seconds = np.array(rows)
     milliseconds, quartiles = _middle(1000 * seconds[:, -1])
     over_dense = (None, None) if load_dense is None else _middle(seconds[:, -1] / seconds[:, 0])
     found.append(Latency(threads, milliseconds, over_dense[0], quartiles, over_dense[1]))
   return tuple(found)
+
+
+def _ready(load: Callable[[int], Timed], threads: int, image: npt.NDArray[np.uint8]) -> Timed:
+  program = load(threads)
+  program.prepare(image)
+  program.invoke()  # the first decompresses the weights
+  return program
 
 
 def _middle(values: npt.NDArray[np.float64]) -> tuple[float, tuple[float, float]]:
