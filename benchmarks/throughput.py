@@ -56,5 +56,5 @@ def images_per_second(settings: Settings, steps: int, rounds: int) -> list[float
   model = networks.network(Run(settings), dataset, strategy, networks.INITIALISATION)
   mask = tickets.find_ticket(model, 'random', settings.ratio).mask
   with tempfile.TemporaryDirectory() as folder:
-    epochs = training.train(model, mask, pipeline, dataset.test, settings, pathlib.Path(folder), strategy)
+    epochs = training.train(model, mask, pipeline, dataset.test, settings, pathlib.Path(folder), strategy).epochs
   return [count / epoch.seconds for epoch in epochs[1:]]

@@ -50,6 +50,7 @@ def filled(text: str) -> str:
 
 def _names() -> str:
   kinds = {'rules': rules.RULES, 'scores': registry.SCORES, 'allocations': registry.ALLOCATIONS,
+           'mask updates': registry.MASK_UPDATES,
            'patterns': registry.PATTERNS, 'sanity checks': registry.CHECKS, 'networks': registry.MODELS,
            'data sets': registry.DATASETS}
   rows = [(kind, _code(table.names())) for kind, table in kinds.items()]
@@ -60,12 +61,13 @@ def _rules() -> str:
   def row(name: str) -> tuple[str, ...]:
     rule = rules.RULES.get(name)
     if rule.given or not rule.prunes:
-      return (f'`{name}`', '', '', '', '', '', rule.source)
+      return (f'`{name}`', '', '', '', '', '', '', '', rule.source)
     rewound_to = 'epoch `--rewind_epoch`' if rule.rewound_to == 'epoch' else rule.rewound_to
     return (f'`{name}`', str(rule.score), str(rule.allocation), rule.scored_at, rewound_to, str(rule.rounds),
-            rule.source)
+            rule.mask_updates, rule.rates, rule.source)
 
-  return _table(('`--pruner`', 'score', 'allocation', 'scored at', 'rewound to', 'rounds', 'what it is'),
+  return _table(('`--pruner`', 'score', 'allocation', 'scored at', 'rewound to', 'rounds', 'mask updates', 'rates',
+                 'what it is'),
                 map(row, rules.RULES.names()))
 
 
@@ -75,6 +77,16 @@ def _scores() -> str:
 
 def _allocations() -> str:
   return _functions('`--allocation`', registry.ALLOCATIONS)
+
+
+def _mask_updates() -> str:
+  rows = []
+  for name in registry.MASK_UPDATES.names():
+    update = registry.MASK_UPDATES.get(name)
+    options = list(inspect.signature(update.change).parameters.values())[1:] if update.change else []
+    rows.append((f'`{name}`', update.what, _code(f'{each.name}={each.default}' for each in options
+                                                 if each.kind is not inspect.Parameter.VAR_KEYWORD)))
+  return _table(('`--mask_updates`', 'what happens to the mask', 'options'), rows)
 
 
 def _patterns() -> str:
@@ -156,6 +168,7 @@ LISTS: dict[str, Callable[[], str]] = {
     'rules': _rules,
     'scores': _scores,
     'allocations': _allocations,
+    'mask_updates': _mask_updates,
     'patterns': _patterns,
     'checks': _checks,
     'datasets': _datasets,

@@ -24,7 +24,7 @@ from tickets_tf.runs.settings import Settings
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ('README.md', 'CONTRIBUTING.md')] + sorted((ROOT / 'docs').glob('*.md'))
 TABLES = {'scores': registry.SCORES, 'allocations': registry.ALLOCATIONS, 'patterns': registry.PATTERNS,
-          'sanity checks': registry.CHECKS, 'networks': registry.MODELS, 'data sets': registry.DATASETS,
+          'mask updates': registry.MASK_UPDATES, 'sanity checks': registry.CHECKS, 'networks': registry.MODELS, 'data sets': registry.DATASETS,
           'rules': rules.RULES}
 pages = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
 
@@ -65,13 +65,14 @@ def test_every_name_stands_in_the_lists_and_no_other(tables):
 def test_the_columns_of_the_rules_are_the_rows_of_the_table():
   text = (ROOT / 'docs' / 'rules.md').read_text()
   for name in rules.RULES.names():
-    line, = (line for line in text.splitlines() if line.startswith(f'| `{name}` |') and line.count(' | ') == 6)
-    _, score, allocation, scored_at, rewound_to, rounds, _ = line.split(' | ')
+    line, = (line for line in text.splitlines() if line.startswith(f'| `{name}` |') and line.count(' | ') == 8)
+    _, score, allocation, scored_at, rewound_to, rounds, updates, rates, _ = line.split(' | ')
     rule = rules.RULES.get(name)
     if rule.given or not rule.prunes:
-      assert not any((score, allocation, scored_at, rewound_to, rounds))
+      assert not any((score, allocation, scored_at, rewound_to, rounds, updates, rates))
     else:
       assert (score, allocation, scored_at) == (rule.score, rule.allocation, rule.scored_at)
+      assert (updates, rates) == (rule.mask_updates, rule.rates)
       assert rewound_to.partition(' ')[0] == rule.rewound_to and int(rounds) == rule.rounds
 
 

@@ -90,9 +90,10 @@ def made(outside):
 
 def test_there_is_a_recipe_for_every_kind():
   # in_python.py is no recipe, and a rule needs no file in the package.
-  assert len(files()) == 9 and len(rows()) == 8 and len(blocks('bash')) == 8
+  assert len(files()) == 10 and len(rows()) == 9 and len(blocks('bash')) == 9
   tables = {match for _, match, _ in rows()}
-  assert tables == {'SCORES', 'ALLOCATIONS', 'RULES', 'CHECKS', 'PATTERNS', 'MODELS', 'DATASETS', 'VARIANTS'}
+  assert tables == {'SCORES', 'ALLOCATIONS', 'MASK_UPDATES', 'RULES', 'CHECKS', 'PATTERNS', 'MODELS', 'DATASETS',
+                    'VARIANTS'}
   assert all(f'`{inside(line)}`' in TEXT for _, _, line in rows() if inside(line)), 'the text names the file'
   assert all(name in files() for name in (pathlib.Path(inside(line)).name for _, _, line in rows() if inside(line)))
 
@@ -100,6 +101,8 @@ def test_there_is_a_recipe_for_every_kind():
 @pytest.mark.parametrize('flag, value, proves', [
     ('pruner', 'gradient_size:gradient_size', lambda record: record.kept < record.weights / 10),
     ('allocation', 'square_root:square_root', lambda record: record.rule.allocation == 'square_root:square_root'),
+    ('mask_updates', 'shaken:SHAKEN', lambda record: all(each.grown == each.removed > 0
+                                                         for each in record.mask_history)),
     ('pruner', 'my_rules:ERK_LOTTERY', lambda record: record.rule.allocation == 'erk' and len(record.needed) == 1),
     ('check', 'constant:CONSTANT', lambda record: record.proof['magnitudes'] == len(record.layers)),
     ('pattern', 'fan_in:FAN_IN', lambda record: record.pattern == records.PatternKept('fan_in:FAN_IN', ())),
@@ -122,7 +125,7 @@ def test_a_form_outside_the_package(outside):
                       if line.startswith('bin/export'))
   run = next(path.parent for path in (outside / 'runs').glob('*gradient_size*/record.json'))
   printed = call(ROOT / 'bin' / 'export', *arguments, f'--run={run}', '--rounds=5', cwd=outside)
-  assert re.search(r'^ *dense_dynamic\.tflite .* (best|yes|no)$', printed, re.MULTILINE)
+  assert re.search(r'^ *dense_summed\.tflite .* (best|yes|no)$', printed, re.MULTILINE)
 
 
 def test_in_python(tmp_path, monkeypatch, capsys, small_model):
@@ -156,7 +159,7 @@ def package(tmp_path_factory):
       (copy / inside(line)).write_text(files()[pathlib.Path(inside(line)).name])
     add_row(copy / file, table, line)
   form = copy / 'tickets_tf' / 'export' / 'tflite.py'
-  function = re.search(r'^def dynamic.*?(?=^DENSE_DYNAMIC)', files()['dynamic.py'], re.MULTILINE | re.DOTALL)[0]
+  function = re.search(r'^def summed.*?(?=^DENSE_SUMMED)', files()['summed.py'], re.MULTILINE | re.DOTALL)[0]
   form.write_text(form.read_text().replace('VARIANTS = {', f'{function}VARIANTS = {{', 1))
   add_row(copy / 'tests' / 'pruning' / 'test_rules.py', 'ROWS',
           "    'erk_lottery': ('magnitude', 'erk', 'trained', 'init', 1),")
@@ -198,4 +201,4 @@ def test_inside_the_package_the_names_work(package, tmp_path):
   assert made['rule']['score'] == 'gradient_size' and made['rule']['allocation'] == 'square_root'
   assert made['pattern'] == {'name': 'fan_in', 'broken_by': []}
   readme = (package / 'README.md').read_text()
-  assert all(f'`{name}`' in readme for name in [*names.values(), 'erk_lottery', 'dense_dynamic'])
+  assert all(f'`{name}`' in readme for name in [*names.values(), 'erk_lottery', 'dense_summed'])

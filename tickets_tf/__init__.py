@@ -41,12 +41,14 @@ if TYPE_CHECKING:
   from tickets_tf.pruning.kernels import Kernel
   from tickets_tf.pruning.mask import Mask
   from tickets_tf.pruning.mask import load_mask
+  from tickets_tf.pruning.mask_updates import MaskUpdate
   from tickets_tf.pruning.patterns import Pattern
   from tickets_tf.pruning.rules import RULES
   from tickets_tf.pruning.rules import Rule
   from tickets_tf.registry import ALLOCATIONS
   from tickets_tf.registry import CHECKS
   from tickets_tf.registry import DATASETS
+  from tickets_tf.registry import MASK_UPDATES
   from tickets_tf.registry import MODELS
   from tickets_tf.registry import PATTERNS
   from tickets_tf.registry import SCORES
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
   register_allocation = ALLOCATIONS.register
   register_check = CHECKS.register
   register_dataset = DATASETS.register
+  register_mask_update = MASK_UPDATES.register
   register_model = MODELS.register
   register_pattern = PATTERNS.register
   register_rule = RULES.register
@@ -69,6 +72,7 @@ _MODULES = {
     'Examples': 'data',
     'Kernel': 'pruning.kernels',
     'Mask': 'pruning.mask',
+    'MaskUpdate': 'pruning.mask_updates',
     'Pattern': 'pruning.patterns',
     'Plan': 'judging.plan',
     'Record': 'runs.records',
@@ -94,6 +98,7 @@ _TABLES = {
     'register_allocation': ('registry', 'ALLOCATIONS'),
     'register_check': ('registry', 'CHECKS'),
     'register_dataset': ('registry', 'DATASETS'),
+    'register_mask_update': ('registry', 'MASK_UPDATES'),
     'register_model': ('registry', 'MODELS'),
     'register_pattern': ('registry', 'PATTERNS'),
     'register_rule': ('pruning.rules', 'RULES'),
@@ -106,6 +111,7 @@ __all__ = [
     'Examples',
     'Kernel',
     'Mask',
+    'MaskUpdate',
     'Pattern',
     'Plan',
     'Record',
@@ -126,6 +132,7 @@ __all__ = [
     'register_allocation',
     'register_check',
     'register_dataset',
+    'register_mask_update',
     'register_model',
     'register_pattern',
     'register_rule',

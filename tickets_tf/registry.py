@@ -105,7 +105,7 @@ class Registry:
 
 
 class ModelRegistry(Registry):
-  """The table of networks, in which a family's name may be followed by a depth: `resnet32`.
+  """The table of networks, in which a family's name may be followed by a depth, and a factor: `wide_resnet16_8`.
 
   Args:
     kind: what an entry is, for messages.
@@ -119,8 +119,16 @@ class ModelRegistry(Registry):
 
   def split(self, name: str) -> tuple[str, int | None]:
     """Returns (family, depth) of a name; the depth is None if the name has none."""
-    match = re.fullmatch(r'([a-z_]+?)(\d+)', name)
-    return (match[1], int(match[2])) if match and name not in self._entries else (name, None)
+    match = self._numbered(name)
+    return (match[1], int(match[2])) if match else (name, None)
+
+  def factor(self, name: str) -> int | None:
+    """Returns the number behind the depth of a name; None if it has none."""
+    match = self._numbered(name)
+    return int(match[3]) if match and match[3] else None
+
+  def _numbered(self, name: str) -> re.Match[str] | None:
+    return None if name in self._entries else re.fullmatch(r'([a-z_]+?)(\d+)(?:_(\d+))?', name)
 
   def has_width(self, name: str) -> bool:
     """Returns whether a network takes a width; of the built-in ones nothing is imported."""
@@ -187,6 +195,7 @@ ALLOCATIONS = AllocationRegistry('allocation', {
     'cubic': 'tickets_tf.pruning.layer_ratios:cubic',
     'ascending': 'tickets_tf.pruning.layer_ratios:ascending',
     'uniform': 'tickets_tf.pruning.layer_ratios:uniform',
+    'per_layer': 'tickets_tf.pruning.layer_ratios:per_layer',
     'er': 'tickets_tf.pruning.layer_ratios:er',
     'erk': 'tickets_tf.pruning.layer_ratios:erk',
     'balanced': 'tickets_tf.pruning.layer_ratios:balanced',
@@ -224,7 +233,12 @@ CHECKS = Registry('check', {
 MODELS = ModelRegistry('model', {
     'resnet': 'tickets_tf.models.resnet:resnet',
     'vgg': 'tickets_tf.models.vgg:vgg',
-})
+    'wide_resnet': 'tickets_tf.models.wide_resnet:wide_resnet',
+    'resnet18': 'tickets_tf.models.imagenet_resnet:resnet18',
+    'resnet50': 'tickets_tf.models.imagenet_resnet:resnet50',
+    'mobilenet_v2': 'tickets_tf.models.mobilenet:mobilenet_v2',
+    'vit_tiny': 'tickets_tf.models.vit:vit_tiny',
+}, without_width=('resnet50',))
 DATASETS = Registry('data set', {
     'digits': 'tickets_tf.data.digits:load',
     'cifar10': 'tickets_tf.data.tfds_sets:load_cifar10',

@@ -20,6 +20,11 @@ ROWS = {
     'weight_rewinding': ('magnitude', 'global_convolutions', 'trained', 'epoch', 1),
     'lr_rewinding': ('magnitude', 'global_convolutions', 'trained', 'none', 1),
     'hybrid': ('magnitude', 'smart', 'trained', 'none', 1),
+    'fine_tune': ('magnitude', 'global_convolutions', 'trained', 'none', 1),
+    'gradual': ('magnitude', 'global_convolutions', 'init', 'init', 1),
+    'static': ('random', 'erk', 'init', 'init', 1),
+    'set': ('random', 'erk', 'init', 'init', 1),
+    'rigl': ('random', 'erk', 'init', 'init', 1),
     'dense': ('random', 'uniform', 'init', 'init', 1),
     'narrow': ('random', 'smart', 'init', 'init', 1),
     'given': ('random', 'uniform', 'init', 'init', 1),
@@ -36,6 +41,8 @@ def test_a_row_of_the_table(name):
   row = RULES.get(name)
   assert (row.score, row.allocation, row.scored_at, row.rewound_to, row.rounds) == ROWS[name]
   assert row.prunes == (name not in ('dense', 'narrow')) and row.narrows == (name == 'narrow')
+  assert row.mask_updates == (name if name in ('gradual', 'set', 'rigl') else 'fixed')
+  assert row.rates == ('last' if name == 'fine_tune' else 'all')
   assert row.given == (name == 'given') == RULES.takes_a_mask(name)
 
 

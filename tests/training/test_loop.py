@@ -34,7 +34,7 @@ def train(examples, tmp_path):
     mask = tickets_tf.Mask.dense(tickets_tf.prunable_kernels(model))
     path = tmp_path / folder
     path.mkdir(exist_ok=True)
-    return training.train(model, mask, pipeline, examples, settings, path, strategy), model.get_weights(), path
+    return training.train(model, mask, pipeline, examples, settings, path, strategy).epochs, model.get_weights(), path
 
   return run
 

@@ -4,6 +4,9 @@ import tensorflow as tf
 
 from tickets_tf import training
 from tickets_tf.training import SGD
+from tickets_tf.training import learning_rate_schedule
+from tickets_tf.training.optimizer import RATES
+from tickets_tf.training.optimizer import forget
 
 
 @pytest.mark.parametrize('momentum', [0.9, 0.0])
@@ -59,3 +62,18 @@ def test_the_step_has_no_branch_on_the_learning_rate_and_no_compilation_of_its_o
   step = tf.function(lambda: optimizer.apply_gradients([(tf.ones(3), variable)])).get_concrete_function()
   kinds = {operation.type for operation in step.graph.get_operations()}
   assert not kinds & {'If', 'StatelessIf', 'Case', 'StatelessCase', 'Assert'}
+
+
+def test_momentum_is_forgotten_for_some_weights_alone():
+  variables = [tf.Variable([1.0, 2.0, 3.0]), tf.Variable([4.0])]
+  optimizer = SGD(0.1)
+  optimizer.apply_gradients((variable, variable) for variable in variables)
+  before = [momentum.numpy() for momentum in optimizer.momentums]
+  forget(optimizer, variables[0], np.array([True, False, True]))
+  after = [momentum.numpy() for momentum in optimizer.momentums]
+  assert np.array_equal(after[0], before[0] * [1, 0, 1]) and before[0].all() and after[1] == before[1]
+
+
+def test_the_last_rate_alone():
+  schedule = RATES['last'](learning_rate_schedule(0.1, 20, 10))
+  assert [float(schedule(step)) for step in (0, 199)] == pytest.approx([0.001, 0.001])

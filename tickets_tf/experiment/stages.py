@@ -23,6 +23,7 @@ from tickets_tf import sparse
 from tickets_tf import training
 from tickets_tf.data import Dataset
 from tickets_tf.errors import TicketsError
+from tickets_tf.experiment import moving
 from tickets_tf.experiment import networks
 from tickets_tf.experiment import ticket_stage
 from tickets_tf.pruning import patterns
@@ -33,7 +34,6 @@ from tickets_tf.runs import correct
 from tickets_tf.runs import records
 from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
-from tickets_tf.training import Epoch
 from tickets_tf.training import checkpoints
 from tickets_tf.training import evaluation
 from tickets_tf.training import settling
@@ -76,7 +76,13 @@ class Stages:
       collapse = models.collapse(self.model, mask)
     _report_collapse(collapse, settings.on_collapse, self.say)
     judged = self.dataset.test if self.dataset.validation is None else self.dataset.validation
-    epochs = training.train(self.model, mask, self.pipeline, judged, settings, folder.path, self.strategy)
+    trained = training.train(self.model, mask, self.pipeline, judged, settings, folder.path, self.strategy,
+                             self.run.rule.rates, moving.moving(self.run, self.pipeline))
+    if trained.mask != mask:
+      mask = trained.mask
+      mask.save(folder.trained_mask)
+      collapse = models.collapse(self.model, mask)
+      _report_collapse(collapse, settings.on_collapse, self.say)
     sparse.check_removed(self.model, mask)
     with Stopwatch() as export_time:
       checkpoints.save_weights(self.model, folder.final)
@@ -85,8 +91,9 @@ class Stages:
       if settings.export:
         self._write_saved_model(mask)
     seconds = records.Seconds(data=self.data_seconds, find=find_time.seconds,
-                              train=round(sum(epoch.seconds for epoch in epochs), 3), export=export_time.seconds)
-    records.write(folder.path, self._record(mask, collapse, judgements, epochs, seconds, found_on))
+                              train=round(sum(epoch.seconds for epoch in trained.epochs), 3),
+                              export=export_time.seconds)
+    records.write(folder.path, self._record(mask, collapse, judgements, trained, seconds, found_on))
     shutil.rmtree(folder.checkpoints, ignore_errors=True)
 
   def _judgements(self) -> '_Judgements':
@@ -113,10 +120,10 @@ class Stages:
       export.write_saved_model(self.model, self.dataset, self.run.folder.saved_model, {
           'mask': mask.digest(), 'settings': dataclasses.asdict(self.run.settings), 'settled': settle})
 
-  def _record(self, mask: Mask, collapse: Collapse, judgements: '_Judgements', epochs: list[Epoch],
+  def _record(self, mask: Mask, collapse: Collapse, judgements: '_Judgements', trained: training.Trained,
               seconds: records.Seconds, found_on: dict[str, Any]) -> Record:
     run, dataset = self.run, self.dataset
-    best = max(epochs, key=lambda epoch: epoch.evaluation_accuracy, default=None)
+    best = max(trained.epochs, key=lambda epoch: epoch.evaluation_accuracy, default=None)
     height, width, channels = dataset.image_shape
     kernels = models.prunable_kernels(self.model)
     broken_by = patterns.broken_by(registry.PATTERNS.get(run.settings.pattern), mask, kernels)
@@ -151,6 +158,7 @@ class Stages:
         seconds=seconds,
         environment=found_on,
         notes=dataset.notes,
+        mask_history=tuple(trained.history),
         narrowed=networks.narrowed(run, dataset))
 
   def _fresh(self) -> keras.Model:

@@ -21,6 +21,7 @@ from tickets_tf.errors import UsageError
 from tickets_tf.experiment import tickets
 from tickets_tf.models import live_positions
 from tickets_tf.models import prunable_kernels
+from tickets_tf.models import sparse_init
 from tickets_tf.models import unpruned_weights
 from tickets_tf.pruning import allocation as allocations
 from tickets_tf.pruning.kernels import Kernel
@@ -66,6 +67,8 @@ def find(run: Run, dataset: Dataset, model: keras.Model, fresh: Callable[[], ker
     mask, proof = _checked_ticket(run, dataset, model, fresh, say)
   else:
     mask, proof = _original_ticket(run, dataset, model, say)
+  if run.settings.sparse_init:
+    _scale(model, mask, say)
   _say_what_counts(run, model, say)
   checkpoints.save_weights(model, run.folder.start)
   records.write_json(run.folder.proof, proof)
@@ -93,7 +96,7 @@ def _original_ticket(run: Run, dataset: Dataset, model: keras.Model,
   initial = model.get_weights()
   seen, proof = changed_data(run.data_check, dataset, settings.seed)
   kept_before = _load_scored(run, model)
-  if not rule.prunes:
+  if not rule.prunes or rule.update.starts_dense:
     mask = Mask.dense(prunable_kernels(model))
   elif rule.given:
     mask = load_mask(pathlib.Path(settings.mask).expanduser(), prunable_kernels(model), settings.mask_layout, say)
@@ -117,7 +120,7 @@ def _allocation_options(run: Run, kernels: list[Kernel], say: Callable[[str], No
   """Returns the options of the allocation, with the counts of the ticket whose layer ratios it takes, if any."""
   options = run.settings.options('allocation_options')
   if run.like:
-    liked = load_mask(run.like.folder.mask, kernels)
+    liked = load_mask(run.like.folder.final_mask, kernels)
   elif run.like_file:
     liked = load_mask(pathlib.Path(run.like_file).expanduser(), kernels, run.settings.mask_layout, say)
   else:
@@ -151,7 +154,7 @@ def _load_scored(run: Run, model: keras.Model) -> Mask | None:
   if run.scored is None:
     return None
   checkpoints.load_weights(model, run.scored.folder.final)
-  return load_mask(run.scored.folder.mask)
+  return load_mask(run.scored.folder.final_mask)
 
 
 def _scoring_batch(run: Run, dataset: Dataset, seen: Dataset, number: int,
@@ -210,6 +213,8 @@ def original_of(run: Run, dataset: Dataset, model: keras.Model, fresh: Callable[
 
   mask = read(run.original, model)
   assert mask is not None, 'the original is among the runs before'
+  if run.settings.sparse_init:
+    model.set_weights(initial)  # What a check leaves of them is scaled by its own mask.
   start = _values(model)
   return checks.Original(
       mask=mask,
@@ -230,7 +235,7 @@ def _candidates(run: Run, mask: Mask) -> Mask | None:
   """Returns the weights that an original was chosen from; None: all of them."""
   if run.chosen_from is None:
     return None
-  before = load_mask(run.chosen_from.folder.mask)
+  before = load_mask(run.chosen_from.folder.final_mask)
   # Weights that came back are in the original alone: what the rounds before removed is zero.
   return Mask((name, keep | mask[name]) for name, keep in before.items())
 
@@ -242,6 +247,15 @@ def _identity(run: Run, mask: Mask) -> str:
   identity = run.original.settings.identity()
   return json.dumps({field.name: identity[field.name] for field in dataclasses.fields(TicketSettings)
                      if field.name in identity}, sort_keys=True)
+
+
+def _scale(model: keras.Model, mask: Mask, say: Callable[[str], None]) -> None:
+  """Scales the weights of each unit by its kept inputs, see `sparse_init.unit_scales`."""
+  kernels = prunable_kernels(model)
+  scales = np.concatenate([scale.ravel() for scale in sparse_init.unit_scales(kernels, mask).values()])
+  say(f'--sparse_init: the weights of {np.count_nonzero(scales != 1):,} of {scales.size:,} units are scaled, by up to '
+      f'{scales.max():.3g}')
+  model.set_weights(list(sparse_init.scaled(kernels, _values(model), mask).values()))
 
 
 def _names(model: keras.Model) -> list[str]:

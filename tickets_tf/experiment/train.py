@@ -13,6 +13,7 @@ from tickets_tf.data import Dataset
 from tickets_tf.errors import TicketsError
 from tickets_tf.experiment import following
 from tickets_tf.experiment import locking
+from tickets_tf.experiment import moving
 from tickets_tf.experiment import networks
 from tickets_tf.experiment import ticket_stage
 from tickets_tf.experiment.stages import Stages
@@ -95,6 +96,7 @@ def _do(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages]
   seen, _ = ticket_stage.changed_data(settings.trained_on, dataset, settings.seed)
   pipeline = networks.pipeline(run, seen, strategy)
   model = networks.network(run, dataset, strategy, networks.INITIALISATION)
+  moving.timing_of(run, pipeline)
   if settings.jit:
     training.check_jit(model, settings.deterministic)
   if not run.folder.has_ticket():
@@ -121,7 +123,7 @@ def _tell_data(dataset: Dataset, say: Callable[[str], None]) -> None:
 
 def _do_before(run: Run, say: Callable[[str], None]) -> None:
   for other in run.before():
-    if other == run.like or (run.is_checked_ticket and other == run.original):
+    if run.needs_ticket_of(other):
       find(other, say)
     else:
       _do(other, RunFolder.is_trained, Stages.finish, say)

@@ -20,6 +20,7 @@ from tickets_tf import sparse
 from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.export import card
 from tickets_tf.export import fold
+from tickets_tf.export import keras_file
 from tickets_tf.export import onnx_file
 from tickets_tf.export import same_data
 from tickets_tf.export import saved_model
@@ -34,7 +35,7 @@ from tickets_tf.export.options import Options
 from tickets_tf.export.saved_model import SavedModelClassifier
 from tickets_tf.judging import collapses
 from tickets_tf.pruning import patterns
-from tickets_tf.pruning.mask import load_mask
+from tickets_tf.pruning.mask import Mask, load_mask
 from tickets_tf.registry import PATTERNS
 from tickets_tf.runs import records
 from tickets_tf.runs.folder import RunFolder
@@ -78,6 +79,8 @@ def export_run(folder: str | os.PathLike[str], output: str | os.PathLike[str] | 
 
   def write(path: pathlib.Path) -> None:
     saved_model.write_saved_model(network, dataset, path, extra)
+    if options.keras:
+      keras_file.write(*_trained(run, record, dataset, options), dataset, ExportFolder(path.parent), say)
 
   report = _bundle(write, dataset, output, options, say)
   records.write(run.path, dataclasses.replace(record, export={'folder': str(output), **report.to_json()}))
@@ -102,7 +105,7 @@ def export_saved_model(folder: str | os.PathLike[str], output: str | os.PathLike
   folder = pathlib.Path(folder)
   if not saved_model.is_saved_model(folder):
     raise UsageError(f'--saved_model={folder}: not the SavedModel of a ticket')
-  for name in ('compact', 'settle'):
+  for name in ('compact', 'settle', 'keras'):
     if getattr(options, name):
       raise UsageError(f'--{name}: works on the network of a --run, not on a --saved_model')
   output = _free(output or RunFolder(folder.absolute().parent).export)
@@ -147,9 +150,9 @@ def _dataset(used: Settings, options: Options) -> data.Dataset:
                            used.train_examples, used.validation_split)
 
 
-def _network(run: RunFolder, record: records.Record, dataset: data.Dataset,
-             options: Options) -> tuple[keras.Model, Compaction | None]:
-  """Returns the trained network of a run with batch norm folded, and what compaction removed."""
+def _trained(run: RunFolder, record: records.Record, dataset: data.Dataset,
+             options: Options) -> tuple[keras.Model, Mask]:
+  """Returns the network of a run, as trained, and its mask."""
   width = record.narrowed.width if record.narrowed else record.settings.width
   network = models.build_model(record.settings.model, dataset.image_shape, dataset.num_classes, width=width)
   checkpoints.load_weights(network, run.final)
@@ -157,6 +160,13 @@ def _network(run: RunFolder, record: records.Record, dataset: data.Dataset,
   sparse.check_removed(network, mask)
   if options.settle:
     settling.set_statistics(network, settling.load(run.settled))
+  return network, mask
+
+
+def _network(run: RunFolder, record: records.Record, dataset: data.Dataset,
+             options: Options) -> tuple[keras.Model, Compaction | None]:
+  """Returns the trained network of a run with batch norm folded, and what compaction removed."""
+  network, mask = _trained(run, record, dataset, options)
   if not options.compact:
     return fold.fold_batch_norm(network), None
   smaller = compact(network, mask)

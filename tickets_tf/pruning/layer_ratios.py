@@ -69,6 +69,12 @@ def uniform(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: ob
   return _with_fixed_classifier(kernels, keep, np.ones(len(kernels)), linear_keep_ratio)
 
 
+def per_layer(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object = None) -> list[int]:
+  """One keep ratio for all layers, the classifier too, as tfmot's `PruneLowMagnitude` has it; arguments as for `er`."""
+  del scores, rng
+  return _rescaled(kernels, keep, [1.0] * len(kernels))
+
+
 def er(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object = None) -> list[int]:
   """Erdos-Renyi ratios (Mocanu et al. 2018): keep ratio proportional to (n_in + n_out) / (n_in n_out).
 

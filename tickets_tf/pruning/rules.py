@@ -8,6 +8,9 @@ from typing import Any
 
 from tickets_tf import registry
 from tickets_tf.errors import UsageError
+from tickets_tf.pruning.mask_updates import MaskUpdate
+
+RATES = ('all', 'last')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +43,18 @@ class Rule:
   given: bool = False
   source: str = ''
 
+  @property
+  def starts_fresh(self) -> bool:
+    """Whether training starts from a sparse network with the weights of its initialisation."""
+    return self.prunes and self.rewound_to in ('init', '0') and not self.update.starts_dense
 
-def moves(rule: Rule) -> bool:
-  """Returns whether a rule's mask changes while the ticket is trained."""
-  return bool(registry.MASK_UPDATES.get(rule.mask_updates).moves)
+  @property
+  def update(self) -> MaskUpdate:
+    """How the mask changes in training; raises UsageError if nothing of the name can be had."""
+    found = registry.MASK_UPDATES.get(self.mask_updates)
+    if not isinstance(found, MaskUpdate):
+      raise UsageError(f'mask update {self.mask_updates!r}: expected a MaskUpdate, found {type(found).__name__}')
+    return found
 
 
 class RuleRegistry(registry.Registry):
@@ -108,7 +119,8 @@ RULES: RuleRegistry = RuleRegistry('pruner', {
     'hybrid': Rule('magnitude', 'smart', 'trained', 'none', source='hybrid tickets, Su et al. 2020'),
     'fine_tune': Rule('magnitude', 'global_convolutions', 'trained', 'none', rates='last',
                       source='trained weights are pruned and trained on at the last learning rate, Han et al. 2015'),
-    'gradual': Rule('magnitude', 'global', mask_updates='gradual', source='gradual pruning, Zhu and Gupta 2017'),
+    'gradual': Rule('magnitude', 'global_convolutions', mask_updates='gradual',
+                    source='gradual pruning, Zhu and Gupta 2017'),
     'static': Rule('random', 'erk', source='random tickets with ERK ratios, as SET and RigL start from'),
     'set': Rule('random', 'erk', mask_updates='set', source='sparse evolutionary training, Mocanu et al. 2018'),
     'rigl': Rule('random', 'erk', mask_updates='rigl', source='RigL, Evci et al. 2020'),

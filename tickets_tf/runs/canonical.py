@@ -15,7 +15,10 @@ from tickets_tf.runs.settings import defaults
 
 THREADS_VARIABLE = 'TF_NUM_INTRAOP_THREADS'
 # If Rule and Settings have a choice of the same name, empty or 0 in Settings stands for the rule's.
-_CHOICES = ('allocation', 'scored_at', 'rewound_to', 'rounds')
+_CHOICES = ('allocation', 'scored_at', 'rewound_to', 'rounds', 'rates', 'mask_updates')
+# What times and sets up mask updates, as it is for all masks that are fixed.
+NO_UPDATES = {name: defaults(TicketSettings)[name]
+              for name in ('update_begin', 'update_end', 'update_every', 'update_options')}
 
 
 def of(settings: Settings) -> Settings:
@@ -46,7 +49,14 @@ def of(settings: Settings) -> Settings:
                          'chosen')
   if settings.check:
     check_of(settings)
-  likeness.liked(settings.allocation or row.allocation)
+  if settings.sparse_init and not rule_of(settings).starts_fresh:
+    raise UsageError(f'--sparse_init: --pruner={settings.pruner} does not start from a sparse network of fresh '
+                     'weights; expected a rule that does, as with --rewound_to=init')
+  like, _ = likeness.liked(settings.allocation or row.allocation)
+  if rule_of(settings).update.moves:
+    _check_updates(settings)
+  elif not (like and rules.RULES.get(like).update.moves):
+    changes |= NO_UPDATES
   if settings.trained_on and registry.CHECKS.get(settings.trained_on).seam != 'data':
     raise UsageError(f'--trained_on={settings.trained_on}: expected a check that changes the data')
   return dataclasses.replace(settings, **changes)
@@ -71,6 +81,24 @@ def _threads_of_environment(settings: Settings) -> dict[str, Any]:
   return {'threads': int(asked)}
 
 
+def _check_updates(settings: Settings) -> None:
+  """Raises UsageError if something that was asked for forbids that the mask changes in training."""
+  rule = rule_of(settings)
+  update, name = rule.update, rule.mask_updates
+  update.check_options(f'update_options={settings.update_options}', settings.options('update_options'))
+  if rule.given:
+    raise UsageError(f'--mask_updates={name}: the mask of --mask is given and stays')
+  if rule.rounds > 1:
+    raise UsageError(f'--rounds={rule.rounds}: the mask changes in rounds of its own (--mask_updates={name}); expected '
+                     '--rounds=1')
+  if update.grows and settings.pattern != 'unstructured':
+    raise UsageError(f'--pattern={settings.pattern}: weights that come back (--mask_updates={name}) keep no pattern')
+  if settings.check:
+    raise UsageError(f'--check={settings.check}: a check changes one thing of a ticket before it is trained, and '
+                     f'--mask_updates={name} chooses the mask in the training; compare it with luck and with '
+                     f'--allocation=like:{settings.pruner}')
+
+
 def _seeds_apart(settings: Settings) -> dict[str, Any]:
   # A seed that is that of the run is none of its own, and an order that begins at no epoch is the run's own.
   changes: dict[str, Any] = {name: -1 for name in ('order_seed', 'init_seed')
@@ -85,7 +113,8 @@ def _seeds_apart(settings: Settings) -> dict[str, Any]:
 def rule_of(settings: Settings) -> rules.Rule:
   """Returns the rule with the choices of the settings; its `rewound_to` is never `'epoch'`."""
   rule = rules.resolve(settings.pruner, allocation=settings.allocation, scored_at=settings.scored_at,
-                       rewound_to=settings.rewound_to, rounds=settings.rounds)
+                       rewound_to=settings.rewound_to, rounds=settings.rounds, rates=settings.rates,
+                       mask_updates=settings.mask_updates)
   if rule.rewound_to != 'epoch':
     return rule
   rules.check_epoch('rewind_epoch', str(settings.rewind_epoch), (), settings.epochs)

@@ -38,8 +38,23 @@ class RunFolder:
 
   @property
   def mask(self) -> pathlib.Path:
-    """What is kept; of the files of a ticket the last to be written."""
+    """What is kept at the start of training; of the files of a ticket the last to be written."""
     return self.path / 'mask.npz'
+
+  @property
+  def trained_mask(self) -> pathlib.Path:
+    """What is kept after a training that has changed the mask; of other runs there is none."""
+    return self.path / 'trained_mask.npz'
+
+  @property
+  def final_mask(self) -> pathlib.Path:
+    """What is kept after the training."""
+    return self.trained_mask if self.trained_mask.exists() else self.mask
+
+  @property
+  def mask_history(self) -> pathlib.Path:
+    """Every mask update of a training, a line of JSON each."""
+    return self.path / 'mask_history.jsonl'
 
   @property
   def metrics(self) -> pathlib.Path:

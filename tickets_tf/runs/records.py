@@ -15,6 +15,7 @@ from tickets_tf.pruning.collapse import Collapse
 from tickets_tf.pruning.narrowed import Narrowed
 from tickets_tf.pruning.rules import Rule
 from tickets_tf.runs.folder import RunFolder
+from tickets_tf.runs.mask_history import MaskChange
 from tickets_tf.runs.settings import Settings
 from tickets_tf.runs.settings import from_dict
 
@@ -32,13 +33,15 @@ class Choices:
   scored_at: str
   rewound_to: str
   rounds: int
+  rates: str = 'all'
+  mask_updates: str = 'fixed'
 
   @classmethod
   def of(cls, rule: Rule) -> 'Choices':
     """Returns the choices of a rule; a function is told by its module and name."""
     score, allocation = (each if isinstance(each, str) else f'{each.__module__}:{each.__qualname__}'
                          for each in (rule.score, rule.allocation))
-    return cls(score, allocation, rule.scored_at, rule.rewound_to, rule.rounds)
+    return cls(score, allocation, rule.scored_at, rule.rewound_to, rule.rounds, rule.rates, rule.mask_updates)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +118,7 @@ class Record:
     seconds: time spent.
     environment: versions, devices and commit, JSON values.
     notes: what was said of the data: what was skipped, converted or united.
+    mask_history: every mask update of the training; empty for a mask that is fixed.
     export: what `bin/export` wrote last, JSON values; None if nothing.
     narrowed: how the width of a small dense network was chosen; None for every other run.
     format: version of the file.
@@ -148,6 +152,7 @@ class Record:
   seconds: Seconds
   environment: dict[str, Any]
   notes: tuple[str, ...]
+  mask_history: tuple[MaskChange, ...] = ()
   export: dict[str, Any] | None = None
   narrowed: Narrowed | None = None
   format: int = FORMAT
@@ -166,8 +171,8 @@ class Record:
 def to_json(record: Record) -> dict[str, Any]:
   """Returns a record as JSON values, the format first; what there is none of is left out."""
   values = msgspec.to_builtins(record)
-  for name in ('export', 'narrowed'):
-    if getattr(record, name) is None:
+  for name in ('mask_history', 'export', 'narrowed'):
+    if not getattr(record, name):
       values.pop(name, None)  # msgspec leaves out a default that it did not read.
   return {'format': values.pop('format'), **values}
 

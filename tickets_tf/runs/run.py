@@ -129,8 +129,7 @@ class Run:
   def before(self) -> tuple['Run', ...]:
     """Returns all runs that this one reads from, in order, none twice; what these need is theirs to say.
 
-    Of the `original` of a checked ticket, and of the run that this one is `like`, the ticket is needed; all others must
-    be trained.
+    Of those that `needs_ticket_of` names, the ticket is needed; all others must be trained.
     """
     if not self.is_checked_ticket:
       found = [self.scored, self.rewound]
@@ -140,13 +139,22 @@ class Run:
       found = [self.original, self.original.scored if canonical.check_of(self.settings).of_scores else self.chosen_from]
     return tuple(dict.fromkeys(run for run in (*found, self.like) if run))
 
+  def needs_ticket_of(self, other: 'Run') -> bool:
+    """Returns whether one of the runs `before` is needed as a ticket alone, untrained.
+
+    That is the `original` of a checked ticket, and the run that this one is `like` if its mask is fixed.
+    """
+    if self.is_checked_ticket and other == self.original:
+      return True
+    return other == self.like and not other.rule.update.moves
+
   @property
   def like(self) -> 'Run | None':
     """The run whose layer ratios the ticket takes, if its allocation is `like:RULE`: the same but for the rule."""
     rule = '' if self.is_checked_ticket else likeness.liked(self.rule.allocation)[0]
     return self.replace(pruner=rule, allocation='', allocation_options='', pattern='unstructured', scored_at='',
-                        rewound_to='', rounds=0, regrow=False, score_options='', trained_on='',
-                        stop_epoch=0) if rule else None
+                        rewound_to='', rounds=0, regrow=False, sparse_init=False, score_options='', trained_on='',
+                        stop_epoch=0, mask_updates='', rates='') if rule else None
 
   @property
   def like_file(self) -> str:

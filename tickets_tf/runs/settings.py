@@ -14,6 +14,7 @@ from typing import TypeVar
 from tickets_tf import registry
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning import rules
+from tickets_tf.pruning.mask_updates import check_time
 from tickets_tf.runs.fields import setting
 from tickets_tf.runs.fields import validate
 
@@ -40,12 +41,22 @@ class TicketSettings:
   rounds: int = setting(0, 'rounds in which weights are removed, the density falling geometrically; a rule that scores '
                         'trained weights trains in every round; 0: as the rule has it', low=0)
   regrow: bool = setting(False, 'let weights that an earlier round removed come back (FORCE)')
+  rates: str = setting('', 'learning rates that the ticket is trained with: all of the schedule, or the last of them '
+                       'alone; empty: as the rule has it', choices=('', *rules.RATES))
+  mask_updates: str = setting('', 'how the mask changes while the ticket is trained; empty: as the rule has it',
+                              names=registry.MASK_UPDATES)
+  update_begin: str = setting('0', 'time of the first mask update: epochs, as in 2.5, or steps, as in 100steps')
+  update_end: str = setting('', 'latest time of the last mask update; empty: three quarters of the epochs')
+  update_every: str = setting('1', 'time from one mask update to the next')
+  update_options: str = setting('', 'options of the mask update, as in share=0.2')
   samples_per_class: int = setting(10, 'training images of each class that a score sees', low=1)
   score_options: str = setting('', 'options of the score, as in curvature=hutchinson,samples=20')
   allocation_options: str = setting('', 'options of the allocation, as in linear_keep_ratio=0.2')
   mask: str = setting('', 'file whose mask is used in place of a rule\'s: .npz, .safetensors or Keras weights')
   mask_layout: str = setting('auto', 'axes of the arrays in the file of --mask; auto: whichever the shapes fit',
                              choices=('auto', 'keras', 'torch'))
+  sparse_init: bool = setting(False, 'scale the weights that a ticket starts from by the kept fan-in of each unit, for '
+                              'rules that start fresh')
   match: str = setting('weights', 'what the dense network of --pruner=narrow has as many of as the ticket: prunable '
                        'weights, or multiply-accumulates (macs) of a random ticket with smart ratios',
                        choices=('weights', 'macs'))
@@ -110,9 +121,11 @@ class DataSettings:
 class NetworkSettings:
   """The network."""
 
-  model: str = setting('resnet20', 'network: resnetN with N = 6n + 2, vgg11, vgg13, vgg16, vgg19',
+  model: str = setting('resnet20', 'network: resnetN with N = 6n + 2, vgg11, vgg13, vgg16, vgg19, wide_resnetN_K with '
+                       'N = 6n + 4; of the ImageNet kind: resnet18, resnet50, mobilenet_v2, vit_tiny',
                        names=registry.MODELS)
-  width: int = setting(16, 'filters of the first stage; 0: the network\'s own, 32 for ResNet and 64 for VGG', low=0)
+  width: int = setting(16, 'filters of the first stage; 0: the network\'s own: 32 for ResNet and MobileNet, 64 for VGG '
+                       'and resnet18, 16 for wide ResNets, 192 for vit_tiny', low=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +200,9 @@ class Settings(OutputSettings, MachineSettings, TrainingSettings, NetworkSetting
     self.milestone_shares()
     self.options('score_options')
     self.options('allocation_options')
+    self.options('update_options')
+    for name in ('update_begin', 'update_every', *(['update_end'] if self.update_end else [])):
+      check_time(name, getattr(self, name))
     if self.scored_at:
       rules.check_epoch('scored_at', self.scored_at, ('init', 'trained'), self.epochs)
     if self.rewound_to:

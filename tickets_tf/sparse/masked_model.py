@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_model_optimization as tfmot
 from tensorflow_model_optimization.python.core.sparsity.keras import pruning_wrapper
 import tf_keras as keras
 from tf_keras.src.engine import functional
@@ -45,6 +46,9 @@ def wrap(model: keras.Model, mask: Mask) -> keras.Model:
     removed = 1 - sum(value.sum() for value in values) / sum(value.size for value in values)
     wrapper = TicketWrapper(layer, TicketSchedule(removed), **kwargs)
     wrapper.build(input_shape)
+    if len(wrapper.pruning_vars) != len(values):
+      raise TicketsError(f'layer {layer.name!r}: {len(wrapper.pruning_vars)} of its {len(values)} prunable weights can '
+                         'be held by a mask')
     wrapper.set_masks(arrays[id(weight)] for weight, _, _ in wrapper.pruning_vars)
     return wrapper
 
@@ -111,6 +115,12 @@ def set_mask(model: keras.Model, mask: Mask) -> None:
   arrays = {id(kernel.variable): mask[kernel.name] for kernel in kernels}
   for layer in _wrappers(model):
     layer.set_masks([arrays[id(weight)] for weight, _, _ in layer.pruning_vars])
+
+
+def set_schedule(model: keras.Model, schedule: tfmot.sparsity.keras.PruningSchedule) -> None:
+  """Gives the layers of a wrapped model the schedule that its mask follows, for tfmot's tools to see."""
+  for layer in _wrappers(model):
+    layer.pruning_schedule = schedule
 
 
 def strip(model: keras.Model) -> keras.Model:

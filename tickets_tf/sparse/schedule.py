@@ -1,10 +1,12 @@
-"""The pruning schedule of a ticket: its mask never changes."""
+"""The pruning schedules of tickets: of a mask that never changes, and of one that changes in training."""
 
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
+
+from tickets_tf.pruning.mask_updates import Timing
 
 
 @keras.utils.register_keras_serializable('tickets_tf')
@@ -36,3 +38,15 @@ class TicketSchedule(tfmot.sparsity.keras.PruningSchedule):  # type: ignore[misc
   def from_config(cls, config: dict[str, Any]) -> 'TicketSchedule':
     """Returns the schedule of the inner `'config'` of what `get_config` returned."""
     return cls(**config)
+
+
+def update_schedule(timing: Timing, first_ratio: float, last_ratio: float) -> tfmot.sparsity.keras.PruningSchedule:
+  """Returns tfmot's schedule of a mask that changes in training, cubic as in Zhu and Gupta 2017.
+
+  Args:
+    timing: the steps before which the mask changes.
+    first_ratio: pruning ratio at the first of them, in [0, 1).
+    last_ratio: pruning ratio at the last.
+  """
+  return tfmot.sparsity.keras.PolynomialDecay(first_ratio, last_ratio, timing.begin, timing.end,
+                                              frequency=timing.every)

@@ -1,7 +1,9 @@
 """Training: the paper's protocol on Keras' loop, which a killed run resumes from its newest checkpoint."""
 
 from tickets_tf.training.epochs import Epoch
+from tickets_tf.training.loop import Trained
 from tickets_tf.training.loop import train
+from tickets_tf.training.mask_updating import Moving
 from tickets_tf.training.optimizer import SGD
 from tickets_tf.training.optimizer import learning_rate_schedule
 from tickets_tf.training.strategy import check_jit
@@ -11,5 +13,5 @@ from tickets_tf.training.strategy import make_strategy
 from tickets_tf.training.strategy import share_memory
 from tickets_tf.training.strategy import use_threads
 
-__all__ = ['SGD', 'Epoch', 'check_jit', 'describe_devices', 'is_chief', 'learning_rate_schedule', 'make_strategy',
-           'share_memory', 'train', 'use_threads']
+__all__ = ['SGD', 'Epoch', 'Moving', 'Trained', 'check_jit', 'describe_devices', 'is_chief', 'learning_rate_schedule',
+           'make_strategy', 'share_memory', 'train', 'use_threads']

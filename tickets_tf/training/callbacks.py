@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import tf_keras as keras
 import tqdm
 
+from tickets_tf.runs import lines
 from tickets_tf.training.checkpoints import Checkpoints
 from tickets_tf.training.epochs import Epoch
-from tickets_tf.training.epochs import read_epochs
-from tickets_tf.training.epochs import write_epochs
 
 
 class MetricsLog(keras.callbacks.Callback):  # type: ignore[misc]
@@ -28,7 +27,7 @@ class MetricsLog(keras.callbacks.Callback):  # type: ignore[misc]
   def __init__(self, path: pathlib.Path, first_epoch: int) -> None:
     super().__init__()
     self._path = path
-    self.epochs = read_epochs(path)[:first_epoch]
+    self.epochs = lines.read(path, Epoch)[:first_epoch]
 
   def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
     """Starts the clock."""
@@ -45,7 +44,7 @@ class MetricsLog(keras.callbacks.Callback):  # type: ignore[misc]
         evaluation_loss=_rounded(logs['val_loss']),
         evaluation_accuracy=_rounded(logs['val_accuracy']),
         seconds=round(time.monotonic() - self._start, 3)))
-    write_epochs(self._path, self.epochs)
+    lines.write(self._path, self.epochs)
 
 
 def _rounded(value: float) -> float:

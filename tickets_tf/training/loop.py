@@ -14,15 +14,33 @@ from tickets_tf import sparse
 from tickets_tf.data import Examples
 from tickets_tf.data import Pipeline
 from tickets_tf.pruning.mask import Mask
+from tickets_tf.runs.mask_history import MaskChange
 from tickets_tf.runs.settings import Settings
 from tickets_tf.training import callbacks
 from tickets_tf.training import feed
 from tickets_tf.training.checkpoints import Checkpoints
 from tickets_tf.training.epochs import Epoch
+from tickets_tf.training.mask_updating import Moving
+from tickets_tf.training.mask_updating import UpdateMasks
+from tickets_tf.training.optimizer import RATES
 from tickets_tf.training.optimizer import SGD
 from tickets_tf.training.optimizer import learning_rate_schedule
 
 _EVALUATION_BATCH = 500  # images
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """What came of a training.
+
+  Attributes:
+    epochs: all epochs, those before a resumption included.
+    mask: the mask at its end.
+    history: all mask updates.
+  """
+  epochs: list[Epoch]
+  mask: Mask
+  history: list[MaskChange]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,7 +69,8 @@ _compiled: dict[tuple[Any, ...], _Compiled] = {}
 
 
 def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, settings: Settings,
-          folder: pathlib.Path, strategy: tf.distribute.Strategy) -> list[Epoch]:
+          folder: pathlib.Path, strategy: tf.distribute.Strategy, rates: str = 'all',
+          moving: Moving | None = None) -> Trained:
   """Trains a ticket. If it is killed, the same call resumes from the newest checkpoint and ends with the same bits.
 
   There is a checkpoint after the last epoch, and after earlier ones no sooner than `settings.checkpoint_seconds` after
@@ -66,40 +85,47 @@ def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, 
     settings: the run's settings.
     folder: the run's folder; takes `metrics.jsonl`, `checkpoints/` and `tensorboard/`.
     strategy: the strategy that `model` was made for.
+    rates: see `pruning.rules.Rule`.
+    moving: how the mask changes in training; None: it is fixed.
 
   Returns:
-    All epochs, those before a resumption included.
+    What came of it.
 
   Raises:
     TicketsError: if the checkpoint or the metrics in the folder cannot be read, or a file cannot be written.
   """
   steps, last_epoch = pipeline.steps_per_epoch, settings.stop_epoch or settings.epochs
   with strategy.scope():
-    compiled = _prepared(model, mask, pipeline, judged, settings, strategy)
+    compiled = _prepared(model, mask, pipeline, judged, settings, strategy, rates)
     checkpoints = Checkpoints(folder / 'checkpoints', compiled.wrapped, compiled.optimizer)
     first_epoch = checkpoints.restore()
   log = callbacks.MetricsLog(folder / 'metrics.jsonl', first_epoch)
   # Layers that are random in training mode draw with the order, and not with the initialisation.
   keras.utils.set_random_seed(seeds.integer(pipeline.seed, 'layers'))
+  updates = None if moving is None else UpdateMasks(
+      moving, compiled.network, lambda step: compiled.training.batch(pipeline.draw(step)),
+      folder / 'mask_history.jsonl', first_epoch * steps, last_epoch * steps)
+  sparse.set_schedule(compiled.wrapped, updates.schedule if updates else sparse.TicketSchedule(1 - mask.density))
   if first_epoch < last_epoch:
     compiled.wrapped.fit(
         strategy.distribute_datasets_from_function(
             functools.partial(_shares, pipeline, first_epoch * steps, last_epoch * steps)),
         validation_data=feed.in_order(len(judged), _EVALUATION_BATCH), epochs=last_epoch,
         initial_epoch=first_epoch, steps_per_epoch=steps,
-        callbacks=_callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps), verbose=0)
+        callbacks=[*([updates] if updates else []),
+                   *_callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps)], verbose=0)
   model.set_weights(compiled.network.get_weights())
-  return log.epochs
+  return Trained(log.epochs, sparse.mask_of(compiled.wrapped), updates.history if updates else [])
 
 
 def _prepared(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, settings: Settings,
-              strategy: tf.distribute.Strategy) -> _Compiled:
+              strategy: tf.distribute.Strategy, rates: str) -> _Compiled:
   """Returns the compiled network with the weights of `model`, as if it had not been trained before."""
   arrays = [pipeline.examples.images, judged.images, *model.weights]
-  key = (settings.step(), id(strategy), model.name, tuple(mask.names), tuple(pipeline.mean), tuple(pipeline.std),
+  key = (settings.step(), rates, id(strategy), model.name, tuple(mask.names), tuple(pipeline.mean), tuple(pipeline.std),
          tuple(tuple(array.shape) for array in arrays))
   if key not in _compiled:
-    made = _compile(model, mask, pipeline, judged, settings)
+    made = _compile(model, mask, pipeline, judged, settings, rates)
     _compiled.clear()
     _compiled[key] = made
   compiled = _compiled[key]
@@ -114,8 +140,9 @@ def _prepared(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Exampl
   return compiled
 
 
-def _compile(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, settings: Settings) -> _Compiled:
-  optimizer = _optimizer(settings, pipeline.steps_per_epoch)
+def _compile(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, settings: Settings,
+             rates: str) -> _Compiled:
+  optimizer = _optimizer(settings, pipeline.steps_per_epoch, rates)
   wrapped = sparse.wrap(model, mask)
   optimizer.build(wrapped.trainable_variables)
   wrapped.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'],
@@ -126,10 +153,10 @@ def _compile(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Example
   return _Compiled(model, wrapped, optimizer, start, training, evaluation)
 
 
-def _optimizer(settings: Settings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+def _optimizer(settings: Settings, steps_per_epoch: int, rates: str) -> keras.optimizers.Optimizer:
   # The schedule is that of all epochs, also if the phase stops early.
-  schedule = learning_rate_schedule(settings.learning_rate, settings.epochs, steps_per_epoch,
-                                    settings.milestone_shares(), settings.decay)
+  schedule = RATES[rates](learning_rate_schedule(settings.learning_rate, settings.epochs, steps_per_epoch,
+                                                 settings.milestone_shares(), settings.decay))
   optimizer = SGD(schedule, settings.momentum, settings.weight_decay)
   if settings.mixed_precision == 'float16':
     return keras.mixed_precision.LossScaleOptimizer(optimizer)

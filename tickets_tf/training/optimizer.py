@@ -1,8 +1,10 @@
 """SGD as in the paper's training, which differs from Keras' SGD in two ways, and its learning rates."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -72,6 +74,13 @@ class Steps(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[mi
     return {'boundaries': self.boundaries, 'values': self.values}
 
 
+# From the schedule of a whole training to that of a ticket, by `pruning.rules.RATES`.
+RATES: dict[str, Callable[[Steps], Steps]] = {
+    'all': lambda schedule: schedule,
+    'last': lambda schedule: Steps([], schedule.values[-1:]),
+}
+
+
 def learning_rate_schedule(learning_rate: float, epochs: int, steps_per_epoch: int,
                            milestones: Sequence[float] = (0.5, 0.75), decay: float = 0.1) -> Steps:
   """Returns the learning rate of every step of a training phase.
@@ -87,3 +96,16 @@ def learning_rate_schedule(learning_rate: float, epochs: int, steps_per_epoch: i
   falls = [epoch for epoch in (int(epochs * share) for share in milestones) if epoch]
   return Steps([epoch * steps_per_epoch for epoch in falls],
                [learning_rate * decay**index for index in range(len(falls) + 1)])
+
+
+def forget(optimizer: keras.optimizers.Optimizer, variable: tf.Variable, keep: np.ndarray) -> None:
+  """Sets the momentum of some weights of a variable to zero.
+
+  Args:
+    optimizer: a built `SGD`, or a `LossScaleOptimizer` around one.
+    variable: one of the variables that it trains.
+    keep: boolean array of the variable's shape: the weights whose momentum stays.
+  """
+  inner = getattr(optimizer, 'inner_optimizer', optimizer)
+  momentum = inner.momentums[inner._index_dict[inner._var_key(variable)]]
+  momentum.assign(tf.where(keep, momentum, tf.zeros_like(momentum)))
