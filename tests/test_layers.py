@@ -59,7 +59,7 @@ def test_imports_look_down(path):
       assert outside not in ('tensorflow', 'tf_keras', 'tensorflow_model_optimization', 'tensorflow_datasets')
     if outside == 'tensorflow_model_optimization':
       assert top(path) == 'sparse', 'only sparse/ knows tfmot'
-    assert outside != 'keras', 'tfmot needs tf_keras'
+    assert outside != 'keras' or path.name == 'to_keras3.py', 'tfmot needs tf_keras'
 
 
 def test_every_module_in_the_order_exists():

@@ -26,6 +26,8 @@ def define_flags() -> None:
   flags.DEFINE_bool('compact', False, 'remove channels that have no weights left')
   flags.DEFINE_bool('settle', False, 'take the batch-norm statistics of the settled accuracy in the record')
   flags.DEFINE_bool('onnx', False, 'also write model.onnx; needs pip install "tickets_tf[onnx]"')
+  flags.DEFINE_bool('keras', False, 'also write the network, as trained, and its masks for Keras 3: ticket.keras, '
+                    'ticket.weights.h5 and ticket.masks.npz')
   flags.DEFINE_string('serving', '', 'folder of a model for TensorFlow Serving: the SavedModel is also written there, '
                       'as its next version')
   flags.DEFINE_string('licence', '', 'licence of the model, for its card')
@@ -43,7 +45,8 @@ def main() -> None:
     from tickets_tf.export import card
     from tickets_tf.export.options import Options
   options = Options(values.tflite, values.tolerance, tuple(values.variants), values.rounds, values.compact,
-                    values.data_dir, values.settle, values.best, values.onnx, values.serving, values.licence)
+                    values.data_dir, values.settle, values.best, values.onnx, values.serving, values.licence,
+                    values.keras)
   write = bundle.export_run if values.run else bundle.export_saved_model
   report = write(values.run or values.saved_model, values.output or None, options)
   print(card.table(report))

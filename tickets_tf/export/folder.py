@@ -31,6 +31,21 @@ class ExportFolder:
     return self.path / 'README.md'
 
   @property
+  def keras(self) -> pathlib.Path:
+    """The network for Keras 3."""
+    return self.path / 'ticket.keras'
+
+  @property
+  def keras_weights(self) -> pathlib.Path:
+    """Its weights alone."""
+    return self.path / 'ticket.weights.h5'
+
+  @property
+  def keras_masks(self) -> pathlib.Path:
+    """Its masks, by the paths of their weights in Keras 3."""
+    return self.path / 'ticket.masks.npz'
+
+  @property
   def report(self) -> pathlib.Path:
     """The `ExportReport`. A folder that has this file may be replaced."""
     return self.path / 'export.json'

@@ -8,6 +8,7 @@ from tickets_tf.export import choice
 from tickets_tf.export import onnx_program
 from tickets_tf.export import serving
 from tickets_tf.export.tflite import FALLBACK, VARIANTS, Variant, find
+from tickets_tf.models import to_keras3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Options:
     onnx: also write ONNX files; needs the packages of the extra `onnx`.
     serving: folder of versions for TensorFlow Serving that gets the SavedModel as its next version; empty: none.
     licence: of the model, as its card tells it; empty: the card says that none is given.
+    keras: also write the network as trained, with its masks, for Keras 3.
   """
   tflite: str = 'best'
   tolerance: float = 0.5
@@ -40,6 +42,7 @@ class Options:
   onnx: bool = False
   serving: str = ''
   licence: str = ''
+  keras: bool = False
 
   def __post_init__(self) -> None:
     if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
@@ -47,6 +50,8 @@ class Options:
     choice.find(self.best)
     if self.onnx:
       onnx_program.check_installed()
+    if self.keras:
+      to_keras3.keras3()
     if self.serving:
       serving.check(self.serving)
     self.forms()

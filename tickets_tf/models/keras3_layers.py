@@ -36,11 +36,11 @@ FORMULAS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     'log_sigmoid': tf.math.log_sigmoid,
     'tanh_shrink': lambda x: x - tf.tanh(x),
 }
-_RENAMED = {('LeakyReLU', 'negative_slope'): 'alpha'}
+RENAMED = {('LeakyReLU', 'negative_slope'): 'alpha'}
 # What layers of Keras 2 take that do not have it in their signatures; the last are of pooling and recurrent layers.
 _OF_ALL = frozenset({'name', 'trainable', 'activity_regularizer', 'keepdims', 'zero_output_for_mask'})
 # Without meaning for what is computed: how the layer was built, and memories of what it was built on.
-_IGNORED = frozenset({'query_shape', 'key_shape', 'value_shape', 'build_config'})
+IGNORED = frozenset({'query_shape', 'key_shape', 'value_shape', 'build_config'})
 
 
 def title(layer: Any) -> str:
@@ -70,17 +70,17 @@ def twin(layer: Any, where: str, follow: bool, prefix: str = '') -> keras.layers
     raise UsageError(f'{where}: the Keras 3 layer {title(layer)} has no twin in tf_keras')
   made = getattr(keras.layers, kind)
   own = inspect.signature(made.__init__).parameters
-  defaults = _defaults(type(layer))
+  known = defaults(type(layer))
   arguments: dict[str, Any] = {}
   for key, value in layer.get_config().items():
-    if key in ('dtype', 'activation') or key in _IGNORED:
+    if key in ('dtype', 'activation') or key in IGNORED:
       continue
-    renamed = _RENAMED.get((kind, key), key)
+    renamed = RENAMED.get((kind, key), key)
     if renamed in own or renamed in _OF_ALL or (key == 'seed' and kind.startswith('SpatialDropout')):
-      known, converted = _value(value, f'{where}: {title(layer)}: {key}')
-      if known:
+      possible, converted = _value(value, f'{where}: {title(layer)}: {key}')
+      if possible:
         arguments[renamed] = converted
-    elif not _is_default(value, defaults.get(key)) and (key, value) != ('data_format', 'channels_last'):
+    elif not is_default(value, known.get(key)) and (key, value) != ('data_format', 'channels_last'):
       raise UsageError(f'{where}: the Keras 3 layer {title(layer)} has no twin in tf_keras: {key}={value!r}')
   if 'activation' in own and hasattr(layer, 'activation'):
     arguments['activation'] = 'linear' if formula(layer) else layer.get_config()['activation']
@@ -117,7 +117,8 @@ def _policy(layer: Any, where: str, follow: bool) -> str | None:
   return None if follow and policy.name == 'float32' else str(policy.name)
 
 
-def _defaults(kind: type) -> dict[str, Any]:
+def defaults(kind: type) -> dict[str, Any]:
+  """Returns the defaults of the arguments of a class and of those that it derives from."""
   found: dict[str, Any] = {}
   for base in kind.__mro__:
     for name, parameter in inspect.signature(base.__init__).parameters.items():  # type: ignore[misc]
@@ -125,7 +126,8 @@ def _defaults(kind: type) -> dict[str, Any]:
   return found
 
 
-def _is_default(value: object, default: object) -> bool:
+def is_default(value: object, default: object) -> bool:
+  """Returns whether the value of an argument in a layer's configuration means its default."""
   if isinstance(value, dict) and isinstance(default, str):  # 'glorot_uniform' and what it became.
     return str(value.get('class_name', '')).lower() == default.replace('_', '')
   return value is None or bool(value == default) or (value is False and default is None)
