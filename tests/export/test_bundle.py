@@ -19,6 +19,7 @@ from tickets_tf.export import bundle
 from tickets_tf.export import card
 from tickets_tf.export import predict
 from tickets_tf.export import size
+from tickets_tf.export import tflite
 from tickets_tf.export.export_report import ExportedFile, FailedFile, Latency, SparseLayers
 from tickets_tf.export.saved_model import SavedModelClassifier
 from tickets_tf.export.tflite_classifier import TFLiteClassifier
@@ -279,6 +280,8 @@ def test_the_file_that_was_asked_for_and_the_front_are_kept(best, file, finished
       return ExportedFile(file, bytes_, gzip_bytes, 0.9, 0.0, (Latency(1, 1.0, over_dense),), (), SparseLayers(0, 0),
                           class_right=self.class_right)
 
+  unknown = dataclasses.replace(tflite.VARIANTS['sparse_float16'], bits=None)
+  monkeypatch.setitem(tflite.VARIANTS, 'sparse_float16', unknown)
   monkeypatch.setattr(bundle.verify, 'Verifier', Timed)
   monkeypatch.setattr('tickets_tf.export.tflite.convert', lambda ticket, variant, calibration: variant.name.encode())
   monkeypatch.setattr(bundle.same_data, 'check_accuracy', quiet)
@@ -288,6 +291,14 @@ def test_the_file_that_was_asked_for_and_the_front_are_kept(best, file, finished
   assert [row.file for row in report.tflite if row.kept] == ['dense_float32.tflite', 'sparse_float32.tflite',
                                                              'sparse_float16.tflite']
   assert [line.split()[-2] for line in card.table(report).splitlines()[1:5]] == ['-', '-', 'yes', 'yes']
+  assert [row.reference_bytes is None for row in report.tflite] == [False, False, False, True], 'bits are not known'
+
+
+def test_a_pattern_that_is_gone_is_told():
+  network, lines = tickets_tf.build_model('resnet8', (8, 8, 1), 10, width=1), []
+  layers = bundle._layers(network, 'gone:PATTERN', lines.append)
+  assert layers == bundle._layers(network, 'unstructured', lines.append) and len(lines) == 1
+  assert lines[0].startswith('sizes are compared with a reference that knows no pattern: ') and 'gone' in lines[0]
 
 
 def test_nothing_within_the_tolerance(finished, tmp_path, monkeypatch):

@@ -39,7 +39,8 @@ class Variant:
       images on.
     finish: changes what the converter made. With it the converter stores all kernels densely, and `finish` makes them
       sparse.
-    bits: of a stored weight. Only the reference that sizes are compared with needs it, see `size.Contents`.
+    bits: of a stored weight, for the reference that sizes are compared with, see `size.Reference`; None if it is not
+      known, and the size is then compared with nothing.
     other_bits: likewise of all other parameters, such as biases.
   """
   sparse: bool
@@ -47,7 +48,7 @@ class Variant:
   prepare: Prepare
   integers: bool = False
   finish: Finish | None = None
-  bits: int = 32
+  bits: int | None = None
   other_bits: int = 32
 
   @property
@@ -86,12 +87,12 @@ def _int8(converter: tf.lite.TFLiteConverter, calibration: npt.NDArray[np.uint8]
 
 
 VARIANTS = {variant.name: variant for variant in (
-    Variant(False, 'float32', _float32),
+    Variant(False, 'float32', _float32, bits=32),
     Variant(False, 'float16', _float16, bits=16, other_bits=16),
     Variant(False, 'int8', _int8, integers=True, bits=8),
     Variant(False, 'dynamic', _dynamic, bits=8),
     Variant(False, 'int4', _dynamic, finish=integer_weights.store_in_four_bits, bits=4),
-    Variant(True, 'float32', _float32),
+    Variant(True, 'float32', _float32, bits=32),
     Variant(True, 'float16', _float16, bits=16, other_bits=16),
     Variant(True, 'int8', _int8, integers=True, bits=8),
     Variant(True, 'weights8', _float32, finish=integer_weights.store_in_eight_bits, bits=8),

@@ -50,7 +50,7 @@ def write(classifier: SavedModelClassifier, dataset: data.Dataset, verifier: ver
       content = tflite.convert(classifier, variant, calibration)
       fallback = variant.name == tflite.FALLBACK
       row = verifier.verify(variant.file, content, content if fallback else dense)
-      known = None if reference is None else reference.bytes(variant.bits, variant.other_bits)
+      known = reference.bytes(variant.bits, variant.other_bits) if reference and variant.bits else None
       rows.append(dataclasses.replace(row, reference_bytes=known, integers=variant.integers))
       dense = content if fallback else dense
     except UsageError:
