@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from ai_edge_litert import interpreter
 from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import encode, number_types, packer, table
 
 from tickets_tf.errors import UsageError
 from tickets_tf.export import flatbuffer
 from tickets_tf.export import tflite
+from tickets_tf.export import tflite_metadata
 from tickets_tf.export.program import Program
-from tickets_tf.export.tflite_classifier import TFLiteClassifier
+from tickets_tf.export.tflite_classifier import TFLiteClassifier, enclose
 
 NAMES = list(tflite.VARIANTS)
 
@@ -140,7 +142,75 @@ def test_logits_can_be_seen(contents, ticket, digits):
 def test_labels_are_inside(contents, digits):
   with zipfile.ZipFile(io.BytesIO(contents['sparse_float16'])) as enclosed:
     assert enclosed.read('labels.txt').decode().splitlines() == list(digits.class_names)
-    assert set(json.loads(enclosed.read('ticket.json'))) == {'class_names', 'image_shape', 'preprocessing', 'mask'}
+    assert set(json.loads(enclosed.read('ticket.json'))) == {'image_shape', 'preprocessing', 'mask'}
+    assert {each.compress_type for each in enclosed.infolist()} == {zipfile.ZIP_STORED}, 'MediaPipe reads no others'
+
+
+def test_a_name_of_two_lines_is_kept(contents, tmp_path):
+  (tmp_path / 'x.tflite').write_bytes(contents['sparse_int8'])
+  named = {**TFLiteClassifier(tmp_path / 'x.tflite').description, 'class_names': ['a\nb', '', 'c']}
+  end = contents['sparse_int8'].index(b'PK\x03\x04')
+  (tmp_path / 'y.tflite').write_bytes(enclose(contents['sparse_int8'][:end], named))
+  assert TFLiteClassifier(tmp_path / 'y.tflite').class_names == ['a\nb', '', 'c']
+
+
+class Fields:
+  """A table of a flatbuffer, read by the numbers of its fields in TensorFlow's metadata_schema.fbs."""
+
+  def __init__(self, table):
+    self._table = table
+
+  def _offset(self, number):
+    return self._table.Offset(4 + 2 * number)
+
+  def text(self, number):
+    return self._table.String(self._table.Pos + self._offset(number)).decode()
+
+  def byte(self, number):
+    return self._table.Get(number_types.Uint8Flags, self._table.Pos + self._offset(number))
+
+  def table(self, number):
+    return Fields(table.Table(self._table.Bytes, self._table.Indirect(self._table.Pos + self._offset(number))))
+
+  def tables(self, number):
+    start = self._table.Vector(self._offset(number))
+    return [Fields(table.Table(self._table.Bytes, self._table.Indirect(start + 4 * index)))
+            for index in range(self._table.VectorLen(self._offset(number)))]
+
+  def floats(self, number):
+    return self._table.GetVectorAsNumpy(number_types.Float32Flags, self._offset(number)).tolist()
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_standard_metadata(name, contents):
+  model = flatbuffer.read(contents[name])
+  entry, = (each for each in model.metadata if each.name == b'TFLITE_METADATA')
+  content = bytes(model.buffers[entry.buffer].data)
+  assert content[4:8] == b'M001' and len(content) < 600
+  root = Fields(table.Table(content, encode.Get(packer.uoffset, content, 0)))
+  assert root.text(0) and root.text(7) == '1.0.0'
+  graph, = root.tables(3)
+  (image,), (probabilities,) = graph.tables(2), graph.tables(3)
+  assert (image.text(0), probabilities.text(0)) == ('image', 'probability')
+  assert image.table(3).byte(0) == 2 and image.table(3).table(1).byte(0) == 2, 'an image in shades of grey'
+  unit, = image.tables(4)
+  assert unit.byte(0) == 1, 'of the kind that normalises'
+  assert (unit.table(1).floats(0), unit.table(1).floats(1)) == ([0], [1]), 'the file normalises by itself'
+  assert (image.table(5).floats(0), image.table(5).floats(1)) == ([255], [0])
+  assert probabilities.table(3).byte(0) == 1
+  labels, = probabilities.tables(6)
+  assert (labels.text(0), labels.byte(2)) == ('labels.txt', 2), 'the names of the values of the output'
+
+
+@pytest.mark.parametrize('channels, kind, color', [(3, 2, 1), (1, 2, 2), (4, 1, None)])
+def test_metadata_of_other_images(channels, kind, color):
+  model = schema.ModelT()
+  model.buffers = [schema.BufferT()]
+  tflite_metadata.add(model, {'image_shape': [4, 4, channels]})
+  content = bytes(model.buffers[model.metadata[0].buffer].data)
+  root = Fields(table.Table(content, encode.Get(packer.uoffset, content, 0)))
+  what = root.tables(3)[0].tables(2)[0].table(3)
+  assert what.byte(0) == kind and (color is None or what.table(1).byte(0) == color)
 
 
 def test_a_file_predicts(contents, digits, ticket, tmp_path):

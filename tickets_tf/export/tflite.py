@@ -1,7 +1,8 @@
 """TFLite files of a ticket: dense or sparse, in several number types."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.export import flatbuffer
 from tickets_tf.export import integer_weights
 from tickets_tf.export import sparse_kernels
+from tickets_tf.export import tflite_metadata
 from tickets_tf.export.saved_model import SavedModelClassifier
 from tickets_tf.export.tflite_classifier import enclose
 
@@ -126,7 +128,7 @@ def convert(classifier: SavedModelClassifier, variant: Variant,
       them.
 
   Returns:
-    The file, with labels and description inside.
+    The file, with TFLite's metadata, labels and description inside.
 
   Raises:
     TicketsError: if the converter fails.
@@ -142,7 +144,7 @@ def convert(classifier: SavedModelClassifier, variant: Variant,
       # The converter's message begins with a line of the code that called it.
       reason = str(error).splitlines()[0].rpartition('error: ')[2]
       raise TicketsError(f'{variant.name}: cannot be converted to TFLite: {reason}') from error
-  return enclose(_finished(content, variant.finish), classifier.description)
+  return enclose(_finished(content, variant.finish, classifier.description), classifier.description)
 
 
 def _converter(classifier: SavedModelClassifier, integer: bool) -> tf.lite.TFLiteConverter:
@@ -171,11 +173,12 @@ def _with_full_range(images: npt.NDArray[np.uint8]) -> Iterator[list[npt.NDArray
     yield [image[None]]
 
 
-def _finished(content: bytes, finish: Finish | None) -> bytes:
+def _finished(content: bytes, finish: Finish | None, description: Mapping[str, Any]) -> bytes:
   model = flatbuffer.read(content)
   if finish is not None:
     finish(model)
   sparse_kernels.densify_before_lengthening(model)
   sparse_kernels.store_smallest(model)
   flatbuffer.shorten_names(model)
+  tflite_metadata.add(model, description)
   return flatbuffer.write(model)

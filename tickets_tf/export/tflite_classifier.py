@@ -29,7 +29,8 @@ class TFLiteClassifier(Classifier):
   def __init__(self, path: str | os.PathLike[str], threads: int = 0) -> None:
     try:
       with zipfile.ZipFile(path) as enclosed:
-        super().__init__(json.loads(enclosed.read(DESCRIPTION)))
+        names = enclosed.read(LABELS).decode().split('\n')[:-1]
+        super().__init__({'class_names': names, **json.loads(enclosed.read(DESCRIPTION))})
       with open(path, 'rb') as file:
         self._program = Program(file.read(), threads)
     except OSError as error:
@@ -45,14 +46,20 @@ def enclose(content: bytes, description: Mapping[str, Any]) -> bytes:
   """Returns a TFLite file with what is known of its ticket inside.
 
   Readers of TFLite files look only at the front, and readers of zip files only at the end. TFLite's own metadata keeps
-  its associated files in the same way: `zipfile.ZipFile('x.tflite').read('labels.txt')` gives the class names.
+  its associated files in the same way: `zipfile.ZipFile('x.tflite').read('labels.txt')` gives the class names. They are
+  not compressed, because MediaPipe reads no others.
 
   Args:
     content: the TFLite file.
     description: that of a `Classifier`.
   """
   file = io.BytesIO(content)
-  with zipfile.ZipFile(file, 'a', zipfile.ZIP_DEFLATED) as enclosed:
-    enclosed.writestr(LABELS, '\n'.join(description['class_names']) + '\n')
-    enclosed.writestr(DESCRIPTION, json.dumps({key: description[key] for key in ENCLOSED if key in description}))
+  names = list(description['class_names'])
+  labels = '\n'.join(names)
+  # The names are not stored twice, unless one is of several lines.
+  told = {key: description[key] for key in ENCLOSED
+          if key in description and (key != 'class_names' or labels.split('\n') != names)}
+  with zipfile.ZipFile(file, 'a') as enclosed:
+    enclosed.writestr(LABELS, f'{labels}\n')
+    enclosed.writestr(DESCRIPTION, json.dumps(told))
   return file.getvalue()
