@@ -98,7 +98,7 @@ def test_every_program_is_a_command(program, installed, tmp_path):
   assert done.returncode == 0, done.stderr
   assert f'    tickets-{program} --' in done.stdout.partition('flags:')[0]
   known = re.search(r'--config: .*?\((.*?)\)', ' '.join(done.stdout.split()))
-  assert bool(known) == (program in ('instability', 'sanity-check', 'sweep', 'train'))
+  assert bool(known) == (program in ('exchange', 'instability', 'sanity-check', 'sweep', 'train'))
   if known:
     assert {'digits', 'cifar10_resnet32', 'sweeps/cifar10'} <= set(known[1].split(', '))
   assert sorted(path.name for path in installed.glob('tickets-*')) == [f'tickets-{each}' for each in PROGRAMS]

@@ -73,6 +73,21 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     raise UsageError(f'mask file {str(path)!r}: not a mask, or damaged ({error})') from error
 
 
+def check_kind(path: str | os.PathLike[str]) -> None:
+  """Checks by its name that a file is one that is read.
+
+  Raises:
+    UsageError: if it is a Python pickle inside, as PyTorch's own files are, or of an unknown kind.
+  """
+  suffix = pathlib.Path(path).suffix
+  checkpoint.check_no_checkpoint(path)
+  if suffix in _PICKLES:
+    raise UsageError(f'mask file {str(path)!r}: {suffix} files can hold code and are not read; convert it in PyTorch '
+                     'with safetensors.torch.save_file(model.state_dict(), \'model.safetensors\')')
+  if suffix not in SUFFIXES:
+    raise UsageError(f'mask file {str(path)!r}: the name must end in {" or ".join(SUFFIXES)}')
+
+
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[Container]:
   """Opens a file of arrays.
@@ -193,3 +208,5 @@ _OPEN: dict[str, Callable[[str | os.PathLike[str]], contextlib.AbstractContextMa
     '.npz': _npz, '.safetensors': _safetensors, '.h5': _hdf5, '.hdf5': _hdf5, '.keras': _keras,
     checkpoint.SUFFIX: _checkpoint}
 SUFFIXES = tuple(_OPEN)
+# Formats of PyTorch and others that are Python pickles inside.
+_PICKLES = ('.pt', '.pth', '.pkl', '.pickle', '.bin', '.ckpt', '.tar')

@@ -11,11 +11,13 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tickets_tf import files
 from tickets_tf.errors import UsageError
+
+_ASK = '[height, width, channels] or null'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +57,26 @@ def read_names(path: str | os.PathLike[str]) -> dict[str, Told]:
   return {name: _told(value, f'--names={path}: {name}') for name, value in found.items() if value is not None}
 
 
-def write_names(path: str | os.PathLike[str], names: Mapping[str, Told | None]) -> None:
-  """Writes a name map whole or not at all; None stands for a layer that the user is to name."""
-  entries = {name: None if told is None else told.to_json() for name, told in names.items()}
+def write_names(path: str | os.PathLike[str], names: Mapping[str, Told]) -> None:
+  """Writes a name map, whole or not at all."""
+  _write(path, {name: told.to_json() for name, told in names.items()})
+
+
+def write_template(path: str | os.PathLike[str], names: Iterable[str], found: Mapping[str, str],
+                   unknown_order: Collection[str]) -> None:
+  """Writes a name map for the user to complete, whole or not at all.
+
+  Args:
+    path: the file.
+    names: the names of all layers.
+    found: names in the file of those that are known.
+    unknown_order: layers of which the order of the inputs has to be told.
+  """
+  _write(path, {name: {'module': found.get(name, ''), 'flattened': _ASK} if name in unknown_order else found.get(name)
+                for name in names})
+
+
+def _write(path: str | os.PathLike[str], entries: Mapping[str, Any]) -> None:
   files.write_text(path, json.dumps(entries, indent=2) + '\n')
 
 

@@ -65,7 +65,7 @@ class Network:
 
 
 def read_network(container: Container, modules: Sequence[ModuleLike], layout: str, told: Mapping[str, str],
-                 missing: str) -> Network:
+                 missing: str, masks_only: bool = False) -> Network:
   """Reads masks and, if the file has them in PyTorch's layout, all weights of a network.
 
   Args:
@@ -74,6 +74,7 @@ def read_network(container: Container, modules: Sequence[ModuleLike], layout: st
     layout: `'keras'`, `'torch'` or `'auto'`.
     told: name of a module -> name of the layer in the file, or of the kernel's array.
     missing: `'fail'`, or `'dense'`: what the file lacks is kept whole and is not among the weights.
+    masks_only: leave the weights alone.
 
   Raises:
     Mismatch: if something is missing or it is not certain what belongs together.
@@ -88,6 +89,8 @@ def read_network(container: Container, modules: Sequence[ModuleLike], layout: st
   holders = {match.kernel.name: names.module((match.weights or match.array).name) for match in found.matches}
   stored = {match.kernel.name: match.weights for match in found.matches if match.weights is not None}
   masks_alone = all(binary) and all(match.weights in (None, match.array) for match in found.matches)
+  if masks_only:
+    return Network(masks, None, {}, holders, lines)
   if found.layout != 'torch' or masks_alone:
     lines.append('no weights are taken: the file has ' + (
         'masks alone' if masks_alone else 'them in another layout than PyTorch\'s'))
@@ -96,7 +99,7 @@ def read_network(container: Container, modules: Sequence[ModuleLike], layout: st
     raise Mismatch(f'masks without weights: {", ".join(name for name in holders if name not in stored)}')
   _check_stored(container)
   weights = {match.kernel.name: layouts.to_keras(reading.finite(stored[match.kernel.name]), match.kernel, 'torch')
-             * masks[match.kernel.name] for match in found.matches}
+             .astype(np.float32) * masks[match.kernel.name] for match in found.matches}
   vectors = _Vectors(container, modules, holders, told, missing)
   return Network(masks, weights, vectors.read(), vectors.holders, lines + vectors.lines)
 
@@ -159,7 +162,7 @@ class _Vectors:
         raise Mismatch(f'{stored[role].name} {values.shape} is no {role} of {module.name}, which has {module.channels} '
                        'channels')
       else:
-        yield role, values
+        yield role, values.astype(np.float32)
     for role in stored.keys() - module.vectors.keys():
       values = self._values(stored, role)
       if role in _PLAIN and values is not None and (values != _PLAIN[role]).any():

@@ -19,9 +19,6 @@ from tickets_tf.pruning.kernels import Kernel
 
 Bits = npt.NDArray[np.bool_]  # The kept weights of one kernel.
 
-# Formats of PyTorch and others that are Python pickles inside.
-_PICKLES = ('.pt', '.pth', '.pkl', '.pickle', '.bin', '.ckpt', '.tar')
-
 
 class Mask(Mapping[str, Bits]):
   """The kept weights of every prunable kernel, in network order; an immutable mapping from name to boolean array.
@@ -229,12 +226,7 @@ def load_mask(path: str | os.PathLike[str], kernels: Sequence[Kernel] | None = N
     UsageError: if the file is missing, damaged or not a mask, or if it is not certain which array belongs to which
       kernel; the message names the file and what is left on both sides.
   """
-  suffix = pathlib.Path(path).suffix
-  exchange.check_no_checkpoint(path)
-  if suffix in _PICKLES:
-    raise UsageError(f'mask file {str(path)!r}: {suffix} files can hold code and are not read; convert it in PyTorch '
-                     'with safetensors.torch.save_file(model.state_dict(), \'model.safetensors\')')
-  _check_suffix(path, exchange.SUFFIXES)
+  exchange.check_kind(path)
   _check_layout(layout, ('auto', *exchange.LAYOUTS))
   with exchange.naming(path):
     os.stat(path)
