@@ -1,20 +1,17 @@
 """Two workers on one machine, as real processes that talk over loopback, with one --output_dir."""
 
 import json
-import os
-import pathlib
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
 
+from tests import small_network
+from tests.bin import warm
 from tickets_tf.runs import records
 
-ROOT = pathlib.Path(__file__).parents[2]
-FLAGS = ['--model=resnet8', '--width=4', '--train_examples=160', '--batch_size=32', '--ratio=0.8', '--noprogress',
-         '--notensorboard', '--noexport', '--strategy=multi_worker']
+FLAGS = [f'--model={small_network.NAME}', '--width=4', '--train_examples=160', '--batch_size=32', '--ratio=0.8',
+         '--noprogress', '--notensorboard', '--noexport', '--strategy=multi_worker']
 
 
 def free_port():
@@ -32,25 +29,22 @@ def workers(tmp_path):
     hosts = [f'127.0.0.1:{free_port()}' for _ in range(2)]
     for index in range(2):
       config = {'cluster': {'worker': hosts}, 'task': {'type': 'worker', 'index': index}}
-      started.append(subprocess.Popen(
-          [sys.executable, str(ROOT / 'bin' / 'train'), *FLAGS, f'--output_dir={tmp_path / "runs"}', *flags],
-          env={**os.environ, 'TF_CONFIG': json.dumps(config)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-          text=True))
+      started.append(warm.start('train', *FLAGS, f'--output_dir={tmp_path / "runs"}', *flags, cwd=tmp_path,
+                                variables={'TF_CONFIG': json.dumps(config)}))
     return started
 
   yield start
   for process in started:
     process.kill()
-    process.communicate()
 
 
 def test_two_workers_do_one_run_and_the_chief_leaves_it(workers, tmp_path):
-  ended = [(process.communicate(timeout=240), process.returncode) for process in workers('--epochs=1')]
-  assert [code for _, code in ended] == [0, 0], ended
+  ended = [process.completed() for process in workers('--epochs=1')]
+  assert [each.returncode for each in ended] == [0, 0], ended
   folder, = (tmp_path / 'runs').iterdir()
   record = records.read(folder)
-  for (out, _), _ in ended:
-    assert f'test accuracy {record.final_accuracy:.2%}' in out, 'both have computed the same'
+  for each in ended:
+    assert f'test accuracy {record.final_accuracy:.2%}' in each.stdout, 'both have computed the same'
 
 
 def test_a_worker_that_dies_ends_the_other_with_a_clear_message(workers, tmp_path):
@@ -59,6 +53,6 @@ def test_a_worker_that_dies_ends_the_other_with_a_clear_message(workers, tmp_pat
   while not list(tmp_path.glob('runs/*/metrics.jsonl')) and time.monotonic() < deadline:
     time.sleep(0.2)
   other.kill()
-  _, errors = chief.communicate(timeout=120)
-  assert chief.returncode == 1
-  assert 'another worker has ended or cannot be reached; start all workers again to resume' in errors
+  ended = chief.completed()
+  assert ended.returncode == 1
+  assert 'another worker has ended or cannot be reached; start all workers again to resume' in ended.stderr
