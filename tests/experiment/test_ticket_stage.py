@@ -14,6 +14,8 @@ from tickets_tf.experiment import networks
 from tickets_tf.experiment import stages
 from tickets_tf.experiment import ticket_stage
 from tickets_tf.experiment import train
+from tickets_tf.models import prunable_kernels
+from tickets_tf.models import sparse_init
 from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs.run import Run
 
@@ -157,3 +159,31 @@ def test_random_tickets_take_the_layer_ratios_of_a_rule_or_a_mask(tiny):
   assert mask_of(rounds).counts == found.counts, 'earlier rounds keep more of every layer'
   with pytest.raises(UsageError, match=r'mask keeps .* and --ratio=0.9 keeps .*; expected a ratio of 0.80'):
     mask_of(tiny(allocation=f'like:{snip.folder.mask}', ratio=0.9))
+
+
+def test_weights_are_scaled_at_the_start_alone_and_a_check_by_its_own_mask(tiny):
+  plain, scaled = tiny(pruner='snip'), tiny(pruner='snip', sparse_init=True)
+  checked = tiny(pruner='snip', sparse_init=True, check='rearrange')
+  mask, moved = mask_of(scaled), mask_of(checked)
+  assert mask == mask_of(plain) != moved, 'scores see the weights as they are drawn'
+  model = networks.network(plain, data.load_dataset('digits', None, 0, 160), train.training.make_strategy(), 'any')
+  kernels = prunable_kernels(model)
+
+  def start(run):
+    ticket_stage.read(run, model)
+    return ticket_stage._values(model)
+
+  initial, names = start(plain), [kernel.name for kernel in kernels]
+  for run, of_mask in ((scaled, mask), (checked, moved)):
+    found, expected = start(run), sparse_init.scaled(kernels, initial, of_mask)
+    assert all(np.array_equal(found[name], expected[name]) for name in found)
+    assert not any(np.array_equal(found[name], initial[name]) for name in names)
+  assert all(np.array_equal(found[name], initial[name]) for name in found if name not in names)
+
+
+@pytest.mark.parametrize('pruner', ['lr_rewinding', 'gradual'])
+def test_weights_are_scaled_if_they_are_fresh_and_sparse(pruner, tiny):
+  with pytest.raises(UsageError, match=f'--sparse_init: --pruner={pruner} does not start from a sparse network'):
+    tiny(pruner=pruner, sparse_init=True)
+  assert tiny(pruner='dense', sparse_init=True) == tiny(pruner='dense')
+  assert tiny(pruner='lottery', sparse_init=True).before() == (tiny(pruner='dense'),)

@@ -15,9 +15,9 @@ def build_model(name: str, input_shape: tuple[int, ...], num_classes: int, depth
   """Builds a network with fresh weights.
 
   Args:
-    name: a family in `registry.MODELS`, alone (`'resnet'`) or with its depth (`'resnet32'`), or
-      `package.module:name` of your own function `f(input_shape, num_classes)`, which may also take `depth` and
-      `width`.
+    name: a family in `registry.MODELS`, alone (`'resnet'`), with its depth (`'resnet32'`) or with depth and factor
+      (`'wide_resnet16_8'`), or `package.module:name` of your own function `f(input_shape, num_classes)`, which may also
+      take `depth` and `width`.
     input_shape: (height, width, channels) in pixels.
     num_classes: number of outputs.
     depth: number of layers as the family counts them; None: that of the name, else the family's default.
@@ -36,7 +36,7 @@ def build_model(name: str, input_shape: tuple[int, ...], num_classes: int, depth
   if depth and named_depth and depth != named_depth:
     raise UsageError(f'model {name!r} has depth {named_depth}, not {depth}')
   build: Callable[..., keras.Model] = registry.MODELS.get(family)
-  choices = {'depth': depth or named_depth, 'width': width}
+  choices = {'depth': depth or named_depth, 'factor': registry.MODELS.factor(name), 'width': width}
   options = {key: value for key, value in choices.items() if value}
   parameters = inspect.signature(build).parameters
   unknown = set(options) - set(parameters)

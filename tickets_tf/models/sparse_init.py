@@ -4,15 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import tf_keras as keras
 
 from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
-
-_L = keras.layers
-# Each channel is a unit of its own, which sums over places alone.
-_DEPTHWISE = (_L.DepthwiseConv1D, _L.DepthwiseConv2D)
-_SEPARABLE = (_L.SeparableConv1D, _L.SeparableConv2D)
 
 
 def unit_scales(kernels: Sequence[Kernel], mask: Mask) -> dict[str, npt.NDArray[np.float32]]:
@@ -25,7 +19,7 @@ def unit_scales(kernels: Sequence[Kernel], mask: Mask) -> dict[str, npt.NDArray[
   1, and so has an embedding, which sums over nothing.
 
   Args:
-    kernels: the network's kernels, with their live layers.
+    kernels: the network's kernels.
     mask: the ticket's mask.
 
   Returns:
@@ -38,7 +32,7 @@ def scaled(kernels: Sequence[Kernel], weights: Mapping[str, np.ndarray], mask: M
   """Returns weights with each unit scaled by its `unit_scales`, removed weights too; arguments as there.
 
   Args:
-    kernels: the network's kernels, with their live layers.
+    kernels: the network's kernels.
     weights: kernel name -> array of its shape; other names stay as they are.
     mask: the ticket's mask.
   """
@@ -58,10 +52,8 @@ def _scales(kernel: Kernel, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.float
 
 def _summed(kernel: Kernel) -> tuple[int, ...]:
   """Returns the axes that one unit sums over."""
-  depthwise = isinstance(kernel.layer, _DEPTHWISE) or (isinstance(kernel.layer, _SEPARABLE) and
-                                                       kernel.name.endswith('/0'))
   if kernel.kind == 'embedding':
     return ()
-  if depthwise:
-    return kernel.places
+  if kernel.depthwise:
+    return kernel.places  # Each channel is a unit of its own.
   return kernel.inputs if kernel.kind == 'local' else kernel.places + kernel.inputs

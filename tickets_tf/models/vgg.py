@@ -32,8 +32,7 @@ def vgg(input_shape: tuple[int, ...] = (32, 32, 3), num_classes: int = 10, depth
   """
   if widths is None:
     widths = _widths(depth, width)
-  if min(input_shape[:2]) < 8:
-    raise UsageError(f'model vgg: images of {input_shape[0]}x{input_shape[1]}; at least 8x8 are needed')
+  layers.check_size('vgg', input_shape, 8)
   inputs = x = keras.Input(input_shape, name='image')
   pools = convs = 0
   for step in widths:
