@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+from tests import small_network
 from tests import weights_files
 from tests.bin import warm
 
@@ -81,16 +82,14 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(finished, tmp_path):
   moments = random.Random(5)
   kills = 0
   for _ in range(5):
-    process = subprocess.Popen([sys.executable, BIN / 'train', *SMALL, f'--output_dir={tmp_path}'],
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
+    process = warm.start('train', *SMALL, f'--output_dir={tmp_path}', cwd=tmp_path)
     while process.poll() is None and not (tmp_path / folder.name / 'settings.json').exists():
       time.sleep(0.05)
     time.sleep(moments.uniform(0, 6))
-    process.send_signal(signal.SIGKILL)
-    kills += process.wait() == -signal.SIGKILL
-    process.stdout.close()
+    process.kill()
+    kills += process.completed().returncode == -signal.SIGKILL
   assert kills, 'the test must have killed something'
-  done = call('train', *SMALL, f'--output_dir={tmp_path}')
+  done = warm.call('train', *SMALL, f'--output_dir={tmp_path}', cwd=tmp_path)
   assert done.returncode == 0, done.stderr
   expected, found = (weights_files.read(each / 'final.weights.h5') for each in (folder, tmp_path / folder.name))
   assert expected.keys() == found.keys() and expected
@@ -151,15 +150,15 @@ def test_help_needs_no_tensorflow(program):
   assert 'flags:' in done.stdout
   help_text, flags = done.stdout.split('flags:', 1)
   assert len(help_text.splitlines()) > 3, 'the program says what it does'
-  own = {'train': 'ratio', 'evaluate': 'tolerance', 'export': 'compact', 'predict': 'top', 'sanity_check': 'max_seeds',
-         'sweep': 'datasets', 'instability': 'share_epochs', 'benchmark': 'steps'}[program]
+  own = {'train': 'ratio', 'evaluate': 'tolerance', 'exchange': 'masks_only', 'export': 'compact', 'predict': 'top',
+         'sanity_check': 'max_seeds', 'sweep': 'datasets', 'instability': 'share_epochs', 'benchmark': 'steps'}[program]
   assert re.search(rf'^  --(\[no\])?{own}: ', flags, re.MULTILINE)
   assert re.search(r'^  --\[no\]traceback: ', flags, re.MULTILINE)
 
 
 def test_programs_can_be_imported_side_by_side():
   code = ('from absl import app, flags; before = set(flags.FLAGS)\n'
-          'from tickets_tf.cli import evaluate, export, instability, predict, sanity_check, sweep, train\n'
+          'from tickets_tf.cli import evaluate, exchange, export, instability, predict, sanity_check, sweep, train\n'
           'print(set(flags.FLAGS) - before)')
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=environment())
   assert done.stdout == 'set()\n', done.stderr
@@ -202,10 +201,11 @@ def test_the_digits_flags_are_the_defaults():
                         env=environment()).stdout == 'True\n'
 
 
-def test_benchmark_prints_a_ratio():
-  done = call('benchmark', 'step', '--model=resnet8', '--batch_size=4', '--steps=1', '--rounds=5')
+def test_benchmark_prints_a_ratio(tmp_path):
+  done = warm.call('benchmark', 'step', f'--model={small_network.NAME}', '--batch_size=4', '--steps=1', '--rounds=5',
+                   cwd=tmp_path)
   assert done.returncode == 0, done.stderr
-  assert 'resnet8, batch 4, ratio 0.95: ' in done.stdout and '5 pairs: median ' in done.stdout
+  assert f'{small_network.NAME}, batch 4, ratio 0.95: ' in done.stdout and '5 pairs: median ' in done.stdout
 
 
 @pytest.mark.parametrize('words', [[], ['speed'], ['step', 'size']])
