@@ -2,29 +2,25 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
+from tests import small_network
 from tests.bin import warm
-from tests.bin.test_commands import BIN
 from tests.bin.test_commands import call
-from tests.bin.test_commands import environment
 
-SMALL = ['--model=resnet8', '--width=4', '--epochs=2', '--train_examples=160', '--batch_size=32', '--ratio=0.8',
-         '--noprogress', '--notensorboard', '--noexport', '--share_epochs=1,0', '--points=3']
+SMALL = [f'--model={small_network.NAME}', '--width=4', '--epochs=2', '--train_examples=160', '--batch_size=32',
+         '--ratio=0.8', '--noprogress', '--notensorboard', '--noexport', '--share_epochs=1,0', '--points=3']
 
 
 def test_killed_it_resumes_and_ends_with_a_table_all_points_and_a_picture(tmp_path):
   arguments = [*SMALL, f'--output_dir={tmp_path / "runs"}']
-  process = subprocess.Popen([sys.executable, BIN / 'instability', *arguments], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, env=environment())
+  process = warm.start('instability', *arguments, cwd=tmp_path)
   while process.poll() is None and not list(tmp_path.glob('runs/*/record.json')):
     time.sleep(0.1)
-  process.send_signal(signal.SIGKILL)
-  assert process.wait() == -signal.SIGKILL
+  process.kill()
+  assert process.completed().returncode == -signal.SIGKILL
   done = call('instability', *arguments)
   assert done.returncode == 0 and done.stderr == '', done.stderr
   lines = done.stdout.splitlines()
