@@ -21,7 +21,7 @@ def define_flags() -> None:
   flags.DEFINE_string('best', 'size', 'what the best file is the least of: size, gzip, latency, size_and_latency '
                       '(their product), or package.module:name of your own')
   flags.DEFINE_float('tolerance', 0.5, 'points of test accuracy that the best file may lose', lower_bound=0)
-  flags.DEFINE_list('variants', [], 'forms to try, of dense and sparse float32, float16 and int8, as in sparse_int8, '
+  flags.DEFINE_list('variants', [], 'forms to try, such as sparse_int8 (docs/export.md has their table), '
                     'or package.module:name of your own; empty: all')
   flags.DEFINE_bool('compact', False, 'remove channels that have no weights left')
   flags.DEFINE_bool('settle', False, 'take the batch-norm statistics of the settled accuracy in the record')
