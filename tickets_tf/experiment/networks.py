@@ -89,8 +89,8 @@ def pipeline(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy) -> da
 def _load(model: keras.Model, path: str) -> None:
   expanded = pathlib.Path(path).expanduser()
   if not expanded.name.endswith('.weights.h5'):
-    raise UsageError(f'--weights={path}: expected a file of Keras weights, .weights.h5; bin/exchange --from makes one of '
-                     'PyTorch\'s')
+    raise UsageError(f'--weights={path}: expected a file of Keras weights, .weights.h5; bin/exchange --from makes one '
+                     'of PyTorch\'s')
   try:
     checkpoints.load_weights(model, expanded)
   except TicketsError as error:
