@@ -12,5 +12,5 @@ def plain(input_shape, num_classes, width=4):
     x = keras.layers.Conv2D(filters, 3, stride, 'same', use_bias=False, name=f'conv{index}')(x)
     x = keras.layers.BatchNormalization(name=f'norm{index}')(x)
     x = keras.layers.ReLU(name=f'relu{index}')(x)
-  x = keras.layers.GlobalAveragePooling2D(name='pool')(x)
-  return keras.Model(inputs, keras.layers.Dense(num_classes, name='classifier')(x), name='plain')
+  x = keras.layers.Dense(num_classes, name='classifier')(keras.layers.GlobalAveragePooling2D(name='pool')(x))
+  return keras.Model(inputs, keras.layers.Activation('linear', dtype='float32', name='logits')(x), name='plain')

@@ -145,7 +145,7 @@ def test_a_saved_model_loads_and_trains_on_with_its_mask(network, small_batch, t
   bare = network()
   mask = random_mask(bare)
   model = sparse.wrap(bare, mask)
-  model.compile(SGD(0.01), LOSS)
+  model.compile(SGD(0.01), LOSS, run_eagerly=True)
   model.fit(*small_batch, verbose=0)
   expected = model(small_batch[0], training=False)
   # Keras writes SavedModels slowly: those of networks whose layers are all Keras' own and wrapped as such are left out.
@@ -156,7 +156,8 @@ def test_a_saved_model_loads_and_trains_on_with_its_mask(network, small_batch, t
     assert sparse.mask_of(loaded) == mask, name
     np.testing.assert_allclose(loaded(small_batch[0], training=False), expected, rtol=1e-4, atol=1e-5, err_msg=name)
     before = weights(loaded)
-    loaded.compile(SGD(0.01), LOSS)
+    # Steps that are no graph are enough here: building one takes far longer, and other tests train in both.
+    loaded.compile(SGD(0.01), LOSS, run_eagerly=True)
     loaded.fit(*small_batch, verbose=0)
     check_trained(loaded, mask, before)
 

@@ -4,6 +4,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
+from tests import small_network
 import tickets_tf
 from tickets_tf import models
 from tickets_tf import sparse
@@ -110,9 +111,10 @@ def test_tfmots_own_tools_accept_it(small_model, small_batch, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['model.keras', 'saved_model'])
-def test_saving_and_loading_keep_the_mask(name, small_model, small_batch, tmp_path):
-  mask = random_mask(small_model)
-  model = sparse.wrap(small_model, mask)
+def test_saving_and_loading_keep_the_mask(name, small_batch, tmp_path):
+  bare = small_network.plain((8, 8, 3), 10)
+  mask = random_mask(bare)
+  model = sparse.wrap(bare, mask)
   model.compile(SGD(), LOSS)
   model.fit(*small_batch, verbose=0)
   model.save(tmp_path / name)
@@ -134,7 +136,7 @@ def test_set_weights_keeps_the_mask(small_model):
 def test_two_replicas_hold_one_mask(small_batch):
   strategy = training.make_strategy('mirrored', 2)
   with strategy.scope():
-    bare = tickets_tf.build_model('resnet8', (8, 8, 3), 10, width=4)
+    bare = small_network.plain((8, 8, 3), 10)
     mask = random_mask(bare)
     model = sparse.wrap(bare, mask)
     model.compile(SGD(0.05), LOSS)
@@ -154,7 +156,7 @@ def test_two_replicas_hold_one_mask(small_batch):
 def test_mixed_precision_is_the_layers_own(policy, small_batch):
   keras.mixed_precision.set_global_policy(policy)
   try:
-    bare = tickets_tf.build_model('resnet8', (8, 8, 3), 10, width=4)
+    bare = small_network.plain((8, 8, 3), 10)
   finally:
     keras.mixed_precision.set_global_policy('float32')
   mask = random_mask(bare)
@@ -166,9 +168,10 @@ def test_mixed_precision_is_the_layers_own(policy, small_batch):
   assert not removed(model, mask).any()
 
 
-def test_xla_keeps_the_zeros(small_model, small_batch):
-  mask = random_mask(small_model)
-  model = sparse.wrap(small_model, mask)
+def test_xla_keeps_the_zeros(small_batch):
+  bare = small_network.plain((8, 8, 3), 10)
+  mask = random_mask(bare)
+  model = sparse.wrap(bare, mask)
   model.compile(SGD(), LOSS, jit_compile=True)
   model.fit(*small_batch, verbose=0)
   assert not removed(model, mask).any()

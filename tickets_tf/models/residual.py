@@ -24,6 +24,8 @@ def has_residual_connections(model: keras.Model) -> bool:
   Args:
     model: a built `tf_keras` model.
   """
+  if not isinstance(model, keras.Model):
+    return False  # A wrapper asks for the kernels of its layer in its calls, and a search would call it once more.
   layers = list(model._flatten_layers())  # pylint: disable=protected-access
   if any(_adds(layer) for layer in layers):
     return True

@@ -103,8 +103,10 @@ class TicketWrapper(pruning_wrapper.PruneLowMagnitude):  # type: ignore[misc]
     except (UsageError, AttributeError):
       return []
 
+  @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
   def _bind(self) -> bool:
-    # Makes the layer's weights be read through the masks; returns whether it has all of them by now.
+    # Makes the layer's weights be read through the masks; returns whether it has all of them by now. Nothing in it
+    # depends on tensors, and AutoGraph would take seconds to convert all that it calls.
     weights = self._weights_inside()
     if [_described(weight) for weight in weights] != self._shapes:
       return False
