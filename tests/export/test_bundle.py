@@ -17,6 +17,7 @@ from tickets_tf.errors import UsageError
 from tickets_tf.experiment import train
 from tickets_tf.export import bundle
 from tickets_tf.export import card
+from tickets_tf.export import onnx_program
 from tickets_tf.export import predict
 from tickets_tf.export import size
 from tickets_tf.export import tflite
@@ -162,6 +163,20 @@ def test_a_version_for_tensorflow_serving(finished, tmp_path):
   bundle.export_run(finished[0], tmp_path / 'out', options, lines.append)
   assert lines == [f'SavedModel for TensorFlow Serving: {tmp_path}/digits/1']
   assert SavedModelClassifier(tmp_path / 'digits' / '1').class_names
+
+
+def test_a_failed_onnx_file_is_a_line_and_the_others_are_written(finished, tmp_path, monkeypatch):
+
+  def failing(*_, **__):
+    raise TicketsError('model.onnx: cannot be converted to ONNX: no such operator')
+
+  monkeypatch.setattr(bundle.onnx_file, 'write', failing)
+  monkeypatch.setattr(onnx_program, 'check_installed', lambda: None)
+  report = bundle.export_run(finished[0], tmp_path / 'out', bundle.Options(tflite='none', onnx=True, rounds=5), quiet)
+  assert [(each.file, each.reason) for each in report.failed] == [
+      ('model.onnx', 'cannot be converted to ONNX: no such operator')]
+  assert not report.onnx and (tmp_path / 'out' / 'README.md').exists()
+  assert 'model.onnx: cannot be converted to ONNX: no such operator' in card.table(report)
 
 
 def test_onnx_beside_the_others(finished, tmp_path):

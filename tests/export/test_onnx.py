@@ -3,6 +3,7 @@ import re
 
 import numpy as np
 import pytest
+import tf_keras as keras
 from PIL import Image
 
 import tickets_tf
@@ -12,6 +13,7 @@ from tickets_tf.export import onnx_classifier
 from tickets_tf.export import onnx_file
 from tickets_tf.export import onnx_program
 from tickets_tf.export import predict
+from tickets_tf.export import saved_model
 from tickets_tf.export import verify
 from tickets_tf.export.export_report import ExportedSavedModel, ExportReport
 from tickets_tf.export.onnx_program import OnnxProgram
@@ -99,6 +101,18 @@ def test_int8_is_kept_only_if_it_is_smaller_and_accurate(ticket, verifier, writt
   monkeypatch.setattr(onnx_file.choice, 'within', lambda rows, *_: [])
   with pytest.raises(TicketsError, match=r'^model.onnx: test accuracy .* is not within --tolerance=0.5 points of'):
     onnx_file.write(ticket, verifier, tmp_path, 0.5, quiet)
+
+
+@with_packages
+def test_gelu_which_onnx_lacks_is_written_by_erf(digits, tmp_path):
+  layers = keras.layers
+  model = keras.Sequential([layers.Flatten(input_shape=digits.image_shape), layers.Dense(8, activation='gelu'),
+                            layers.Dense(10)])
+  saved_model.write_saved_model(model, digits, tmp_path / 'a', {})
+  ticket = saved_model.SavedModelClassifier(tmp_path / 'a')
+  images = digits.test.images[:20]
+  found = OnnxProgram(onnx_file.convert(ticket).SerializeToString()).run(images)['logits']
+  np.testing.assert_allclose(found, ticket.logits(images), atol=1e-5)
 
 
 def padded_model(model):

@@ -50,6 +50,8 @@ def main() -> None:
   write = bundle.export_run if values.run else bundle.export_saved_model
   report = write(values.run or values.saved_model, values.output or None, options)
   print(card.table(report))
+  if options.onnx and not report.onnx:
+    raise TicketsError('no ONNX file could be made; all other files are written')
   if report.failed and not report.tflite:
     raise TicketsError('no form could be made as a TFLite file; the SavedModel is written, and --tflite=none writes it '
                        'alone')

@@ -29,7 +29,7 @@ from tickets_tf.export import size
 from tickets_tf.export import tflite_files
 from tickets_tf.export import verify
 from tickets_tf.export.compaction import Compaction, compact
-from tickets_tf.export.export_report import ExportedSavedModel, ExportReport
+from tickets_tf.export.export_report import ExportedOnnx, ExportedSavedModel, ExportReport
 from tickets_tf.export.folder import ExportFolder
 from tickets_tf.export.options import Options
 from tickets_tf.export.saved_model import SavedModelClassifier
@@ -207,7 +207,12 @@ def _bundle(write: Callable[[pathlib.Path], object], dataset: data.Dataset, outp
     reference = _reference(classifier)
     rows, failed = tflite_files.write(classifier, dataset, verifier, reference, temporary, options, say)
     rows, best, front = tflite_files.keep_best(rows, verifier.accuracy, temporary, options)
-    onnx = onnx_file.write(classifier, verifier, temporary, options.tolerance, say, reference) if options.onnx else ()
+    onnx: tuple[ExportedOnnx, ...] = ()
+    if options.onnx:
+      try:
+        onnx = onnx_file.write(classifier, verifier, temporary, options.tolerance, say, reference)
+      except TicketsError as error:
+        failed = (*failed, onnx_file.failed(error))
     report = ExportReport(
         saved_model=ExportedSavedModel(_folder_bytes(folder.saved_model), verifier.accuracy, verifier.class_right),
         tflite=rows,

@@ -7,7 +7,7 @@ import gzip
 import json
 import pathlib
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from tickets_tf.export import choice
 from tickets_tf.export import startup
 from tickets_tf.export import verify
 from tickets_tf.export.classifier import DESCRIPTION, ENCLOSED, LABELS
-from tickets_tf.export.export_report import ExportedOnnx
+from tickets_tf.export.export_report import ExportedOnnx, FailedFile
 from tickets_tf.export.onnx_program import OnnxProgram, first_line
 from tickets_tf.export.saved_model import SavedModelClassifier
 from tickets_tf.export.size import Reference
@@ -131,6 +131,12 @@ def write(classifier: SavedModelClassifier, verifier: verify.Verifier, folder: p
   return tuple(rows)
 
 
+def failed(error: TicketsError) -> FailedFile:
+  """Returns what a report says of an error of `write`."""
+  file = FORMS[0].file
+  return FailedFile(file, str(error).removeprefix(f'{file}: '))
+
+
 def convert(classifier: SavedModelClassifier) -> Model:
   """Returns a ticket as an ONNX model, from `images` to `probabilities` and `logits`.
 
@@ -150,12 +156,21 @@ def convert(classifier: SavedModelClassifier) -> Model:
   images = tf.TensorSpec([None, *classifier.image_shape], tf.uint8, name='images')
   try:
     with notes.dropped():
-      model, _ = tf2onnx.convert.from_function(outputs, [images], opset=_OPSET)
+      model, _ = tf2onnx.convert.from_function(outputs, [images], opset=_OPSET,
+                                               custom_op_handlers={'Erfc': (_complement_of_erf, [])})
   except Exception as error:  # The converter's rewriters raise whatever comes up.
     raise TicketsError(f'{FORMS[0].file}: cannot be converted to ONNX: {first_line(error)}') from error
   for tensor in (*model.graph.input, *model.graph.output):
     tensor.type.tensor_type.shape.dim[0].dim_param = 'N'
   return model
+
+
+def _complement_of_erf(context: Any, node: Any, name: str, args: Sequence[Any]) -> None:
+  # ONNX has no erfc, which GELU computes, and the converter lets it through.
+  del name, args
+  node.type = 'Erf'
+  one = context.make_const(f'{node.name}_one', np.array(1, np.float32)).output[0]
+  context.insert_new_node_on_output('Sub', node.output[0], f'{node.name}_complement', inputs=[one, node.output[0]])
 
 
 def finish(model: Model, classifier: SavedModelClassifier) -> bytes:
