@@ -23,7 +23,7 @@ GROUPS = {'The ticket': settings.TicketSettings, 'The images': settings.DataSett
           'The machine': settings.MachineSettings, 'What is left and shown': settings.OutputSettings,
           'Which training': settings.PhaseSettings}
 # What the functions of a table take without being asked, so that everything else is an option.
-_GIVEN = {'model', 'images', 'labels', 'rng', 'kernels', 'keep', 'scores'}
+_GIVEN = {'model', 'images', 'labels', 'rng', 'ratio', 'kernels', 'keep', 'scores'}
 
 # Patterns that share a module; of others the module's docstring says it.
 _WHERE = {'unstructured': 'anywhere',

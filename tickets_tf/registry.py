@@ -185,6 +185,7 @@ SCORES = Registry('score', {
     'grasp': 'tickets_tf.scores.grasp:grasp',
     'obd': 'tickets_tf.scores.obd:obd',
     'synflow': 'tickets_tf.scores.synflow:synflow',
+    'cts': 'tickets_tf.scores.cts:cts',
     'gradient': 'tickets_tf.scores.gradient:gradient',
 })
 ALLOCATIONS = AllocationRegistry('allocation', {

@@ -15,6 +15,7 @@ ROWS = {
     'snip': ('snip', 'global', 'init', 'init', 1),
     'grasp': ('grasp', 'global', 'init', 'init', 1),
     'synflow': ('synflow', 'global', 'init', 'init', 100),
+    'cts': ('cts', 'global', '1', 'none', 1),
     'obd': ('obd', 'global', 'trained', 'none', 1),
     'lottery': ('magnitude', 'global_convolutions', 'trained', 'init', 1),
     'weight_rewinding': ('magnitude', 'global_convolutions', 'trained', 'epoch', 1),

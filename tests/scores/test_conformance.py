@@ -11,7 +11,8 @@ from tickets_tf import registry
 from tickets_tf.errors import UsageError
 from tickets_tf.scores import looks_at_data
 
-CASES = [(name, {}) for name in registry.SCORES.names()] + [
+FEW_STEPS = {'cts': {'steps': 2}}
+CASES = [(name, FEW_STEPS.get(name, {})) for name in registry.SCORES.names()] + [
     ('obd', {'curvature': 'empirical'}),
     ('obd', {'curvature': 'hutchinson', 'samples': 2}),
     ('grasp', {'reinitialise_classifier': True}),

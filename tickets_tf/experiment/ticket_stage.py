@@ -199,7 +199,7 @@ def original_of(run: Run, dataset: Dataset, model: keras.Model, fresh: Callable[
     kept_before = _load_scored(run.original, model)
     images, labels = _scoring_batch(run, dataset, dataset, run.rule.rounds if kept_before else 1)
     return scoring.score_weights(model, run.rule.score, images, labels, run.settings.seed, kept_before,
-                                 run.settings.regrow, **run.settings.options('score_options'))
+                                 run.settings.regrow, run.settings.ratio, **run.settings.options('score_options'))
 
   def searched() -> tuple[Mask, checks.Weights]:
     assert run.searched is not None, 'it is asked for only if there is one'

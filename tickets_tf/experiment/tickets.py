@@ -115,7 +115,8 @@ def find_ticket(model: keras.Model, rule: str | rules.Rule, ratio: float, images
   for number, round_ratio in enumerate(rules.round_ratios(ratio, row.rounds), start=1):
     if batches is not None:
       images, labels = batches(number)
-    scores = scoring.score_weights(model, row.score, images, labels, seed, mask, regrow, **options)
+    scores = scoring.score_weights(model, row.score, images, labels, seed, mask, regrow, round_ratio,
+                                   **options)
     mask = _keep(kernels, scores, round_ratio, row.allocation, pattern, seed, None if regrow else mask,
                  allocation_options)
   assert mask is not None, 'there is at least one round'

@@ -47,7 +47,7 @@ def _scales(kernel: Kernel, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.float
     return np.ones([1] * keep.ndim, np.float32)
   kept = keep.sum(axis=summed, keepdims=True)
   every = keep.size // kept.size
-  return np.sqrt(every / np.where(kept, kept, every)).astype(np.float32)
+  return np.asarray(np.sqrt(every / np.where(kept, kept, every)), np.float32)
 
 
 def _summed(kernel: Kernel) -> tuple[int, ...]:

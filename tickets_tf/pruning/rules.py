@@ -110,6 +110,7 @@ RULES: RuleRegistry = RuleRegistry('pruner', {
     'snip': Rule('snip', 'global', source='Lee et al. 2019'),
     'grasp': Rule('grasp', 'global', source='Wang et al. 2020'),
     'synflow': Rule('synflow', 'global', rounds=100, source='Tanaka et al. 2020'),
+    'cts': Rule('cts', 'global', '1', 'none', source='concrete ticket search, Arora and Teuscher 2025'),
     'obd': Rule('obd', 'global', 'trained', 'none', source='optimal brain damage, LeCun et al. 1990'),
     'lottery': Rule('magnitude', 'global_convolutions', 'trained', 'init',
                     source='lottery tickets, Frankle and Carbin 2019'),

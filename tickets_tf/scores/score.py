@@ -33,6 +33,12 @@ def data_free(score: _Function) -> _Function:
   return score
 
 
+def at_ratio(score: _Function) -> _Function:
+  """Marks a score that depends on how much is removed: `ratio=` is the pruning ratio of its round; a decorator."""
+  vars(score)['at_ratio'] = True
+  return score
+
+
 def looks_at_data(score: str | Score) -> bool:
   """Returns whether a score, a name in `registry.SCORES` or a function, is not marked as `data_free`."""
   function = registry.SCORES.get(score) if isinstance(score, str) else score
@@ -41,7 +47,7 @@ def looks_at_data(score: str | Score) -> bool:
 
 def score_weights(model: keras.Model, score: str | Score, images: npt.ArrayLike | None = None,
                   labels: npt.ArrayLike | None = None, seed: int = 0, mask: Mask | None = None, regrow: bool = False,
-                  **options: Any) -> list[np.ndarray]:
+                  pruning_ratio: float | None = None, **options: Any) -> list[np.ndarray]:
   """Scores every prunable weight of a network; the network is left as it was, bit for bit.
 
   Args:
@@ -53,6 +59,7 @@ def score_weights(model: keras.Model, score: str | Score, images: npt.ArrayLike 
     mask: the weights that are left; the network is scored as if the others were not there. None: all are left.
     regrow: whether removed weights are scored by their values and the gradients at them, as in FORCE (de Jorge et al.
       2021), so that they can come back; otherwise they count as zero.
+    pruning_ratio: for scores that are marked with `at_ratio`; None: as the score has it.
     **options: the score's own settings.
 
   Returns:
@@ -66,6 +73,8 @@ def score_weights(model: keras.Model, score: str | Score, images: npt.ArrayLike 
   name = score if isinstance(score, str) else getattr(score, '__name__', repr(score))
   if not callable(function):
     raise UsageError(f'score {name!r}: expected a function, found {type(function).__name__}')
+  if pruning_ratio is not None and getattr(function, 'at_ratio', False):
+    options = {'ratio': pruning_ratio, **options}
   kernels = prunable_kernels(model)
   before = [(variable, variable.numpy()) for variable in model.variables]
   try:
