@@ -208,7 +208,8 @@ class _Attempt:
     if missing:
       left = [array.value for array in self._arrays if array not in matched and len(array.value.shape) > 1]
       raise Mismatch(f'kernels and arrays do not fit one to one{self._reading()}; kernels left: '
-                     f'{items.listed(missing)}; arrays left: {items.listed(left)}')
+                     f'{items.listed(missing)}; arrays left: {items.listed(left)}'
+                     + '; bin/exchange --missing=dense keeps what a file lacks whole' * (not left))
     return groups
 
   def _match_group(self, kernels: list[_Kernel], arrays: list[_Array],

@@ -42,11 +42,14 @@ def masks_of(found: matching.Matching) -> tuple[list[np.ndarray], list[bool]]:
     (one boolean array per match, of the kernel's shape; whether each array of the file has nothing but 0 and 1).
 
   Raises:
-    Mismatch: if an array is not finite or a soft mask.
+    Mismatch: if an array is not finite, a soft mask, or weights whose mask was not saved.
   """
   arrays: list[np.ndarray] = []
   binary: list[bool] = []
   for match in found.matches:
+    if match.array.name.endswith('parametrizations.weight.original'):
+      raise Mismatch(f'{match.array.name} has no mask beside it: torch.ao.pruning saves none; call the sparsifier\'s '
+                     'squash_mask() first, or torch.nn.utils.parametrize.remove_parametrizations')
     values = finite(match.array)
     _check_hard(match.array.name, values)
     kept: np.ndarray = values != 0

@@ -142,10 +142,12 @@ class _Vectors:
       raise Mismatch(f'{", ".join(twice)} would be several layers; say which in --names')
     found = {(module.name, role): values for module in self._modules for role, values in self._of(module)}
     if self._lacking:
+      more = len(self._lacking) - items.SHOWN
+      lacking = ', '.join(self._lacking[:items.SHOWN]) + f' and {more} more' * (more > 0)
       if self._missing == 'fail':
-        raise Mismatch(f'the file lacks {", ".join(self._lacking)}; say in --names what they are called, or give '
-                       '--missing=dense to leave them at their initialisation')
-      self.lines.append(f'left at their initialisation: {", ".join(self._lacking)}')
+        raise Mismatch(f'the file lacks {lacking}; say in --names what they are called, or give --missing=dense to '
+                       'leave them at their initialisation')
+      self.lines.append(f'left at their initialisation: {lacking}')
     unused = [array for holder, arrays in self._arrays.items() if holder not in taken for array in arrays.values()]
     self.lines.append(f'{len(found)} biases and arrays of batch norm taken'
                       + f'; not used: {items.listed(unused)}' * bool(unused))
@@ -154,6 +156,9 @@ class _Vectors:
   def _of(self, module: ModuleLike) -> Iterator[tuple[str, np.ndarray]]:
     """Yields (name, values) of a module's arrays."""
     stored = self._arrays.get(self.holders.get(module.name, ''), {})
+    if not stored and module.vectors:
+      self._lacking.append(f'all of {module.name}' if module.kernel is None else f'{module.name}.bias')
+      return
     for role in module.vectors:
       values = self._values(stored, role)
       if values is None:

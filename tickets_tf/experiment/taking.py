@@ -17,6 +17,7 @@ from tickets_tf.errors import UsageError
 from tickets_tf.exchange import Told
 from tickets_tf.experiment import networks
 from tickets_tf.models.modules import Module, modules
+from tickets_tf.models.prunable import named_layers
 from tickets_tf.pruning.mask import Mask
 from tickets_tf.pruning.rules import RULES
 from tickets_tf.runs.run import Run
@@ -66,6 +67,7 @@ def take(path: str, settings: Settings, dataset: Dataset, output: pathlib.Path, 
   _check_free(output)
   network = _network(settings, dataset)
   told = exchange.read_names(how.names) if how.names else {}
+  _check_names(network, told, how.names)
   found_modules = _told(_modules(network, how.masks_only), told, how.names)
   with exchange.naming(path), exchange.opened(path) as container:
     found = exchange.read_network(container, found_modules, settings.mask_layout, _layers(told), how.missing,
@@ -112,7 +114,7 @@ def write_template(path: str, settings: Settings, dataset: Dataset, output: path
   unknown = {module.name for module in asked if module.kernel is not None and module.kernel.unknown_order}
   output.mkdir(parents=True, exist_ok=True)
   exchange.write_template(output / NAMES, [module.name for module in asked], found, unknown)
-  say(f'{path} has: {", ".join(arrays)}')
+  say('\n  '.join([f'{path} has:', *arrays]))
   say(f'{output / NAMES}: {sum(module.name in found for module in asked)} of {len(asked)} layers found; fill in the '
       'others and give it to --names')
 
@@ -120,6 +122,14 @@ def write_template(path: str, settings: Settings, dataset: Dataset, output: path
 def _network(settings: Settings, dataset: Dataset) -> keras.Model:
   run = Run(dataclasses.replace(settings, pruner='dense', mask='', weights='', check=''))
   return networks.network(run, dataset, tf.distribute.get_strategy(), networks.INITIALISATION)
+
+
+def _check_names(network: keras.Model, told: Mapping[str, Told], path: str) -> None:
+  known = [kernel.name for kernel in models.prunable_kernels(network)]
+  unknown = sorted(set(told) - {*known, *(name for _, name in named_layers(network))})
+  if unknown:
+    raise UsageError(f'--names={path}: no layers of the network: {", ".join(unknown)}; --names=? writes a file with '
+                     'all that it has')
 
 
 def _modules(network: keras.Model, masks_only: bool) -> list[Module]:
@@ -134,10 +144,6 @@ def _layers(told: Mapping[str, Told]) -> dict[str, str]:
 
 def _told(found: Sequence[Module], told: Mapping[str, Told], path: str) -> list[Module]:
   """Returns the modules with what a name map says of the order of their inputs."""
-  unknown = sorted(set(told) - {module.name for module in found})
-  if unknown:
-    raise UsageError(f'--names={path}: no layers of the network: {", ".join(unknown)}; it has '
-                     + ', '.join(module.name for module in found))
   return [_with_flattened(module, told[module.name].flattened, path)
           if module.name in told and told[module.name].says_order else module for module in found]
 
