@@ -18,8 +18,8 @@ from tickets_tf.experiment import sweep
 from tickets_tf.judging import verdicts
 
 FLAGS = {'pruners': ['snip', 'random'], 'ratios': ['0.8'], 'checks': ['invert'], 'seeds': '5', 'max_seeds': 20,
-         'margin': '0.5', 'alpha': 0.05, 'controls': False, 'ladder': False, 'narrow': True, 'plan': False,
-         'hours': 0.0, 'budget_minutes': 0.0, 'parallel': 1, 'rejudge': '', 'output': ''}
+         'margin': '0.5', 'alpha': 0.05, 'controls': False, 'ladder': False, 'narrow': True, 'equal_epochs': False,
+         'plan': False, 'hours': 0.0, 'budget_minutes': 0.0, 'parallel': 1, 'rejudge': '', 'output': ''}
 ROOT = pathlib.Path(__file__).parents[2]
 
 

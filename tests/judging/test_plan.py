@@ -122,6 +122,12 @@ def test_every_rule_is_compared_with_a_small_dense_network_if_there_is_one():
   assert not Plan(dataclasses.replace(BASE, model='json:dumps'), ('snip',)).small_dense(), 'it takes no width'
 
 
+def test_luck_starts_as_the_rule_does():
+  plan = Plan(dataclasses.replace(BASE, sparse_init=True), ('snip',), controls=True)
+  assert plan.luck()[0].other.settings.sparse_init
+  assert not plan.planted()[0].rule.settings.sparse_init, 'it starts from trained weights'
+
+
 def test_a_mask_is_compared_with_luck_at_its_own_ratio(tmp_path):
   path = tmp_path / 'mask.npz'
   Mask({'conv1': np.arange(100) < 7}).save(path)
@@ -171,3 +177,25 @@ def test_the_margin_is_read_as_it_was_given(margin):
 def test_the_folder_of_a_report_has_a_name_that_any_file_system_takes():
   name = Plan(BASE, ('examples.mine:loud_inputs', 'snip', 'grasp', 'random')).folder().name
   assert name.startswith('sanity-digits-examples.mine.loud_inputs-snip-grasp-more-')
+
+
+def test_equal_epochs_train_luck_as_long_as_the_rule():
+  plan = Plan(BASE, pruners=('snip', 'lr_rewinding', 'rigl'), ratios=(0.9,), equal_epochs=True, ladder=True)
+  epochs = BASE.epochs
+  assert [each.other.settings.epochs for each in plan.luck()] == [epochs, 2 * epochs, epochs]
+  assert [each.other.settings.epochs for each in plan.small_dense()] == [epochs, 2 * epochs, epochs]
+  assert [each.tickets[2].settings.epochs for each in plan.ladders()] == [epochs, 2 * epochs, epochs]
+  assert {each.rule.settings.epochs for each in plan.gaps()} == {epochs}
+  assert '--equal_epochs' in plan.command()
+  assert all(each.other.settings.epochs == epochs for each in dataclasses.replace(plan, equal_epochs=False).luck())
+
+
+def test_a_rule_whose_mask_changes_in_training_is_asked_about_luck_and_its_ratios():
+  plan = Plan(dataclasses.replace(BASE, update_every='2'), pruners=('rigl',), ratios=(0.9,), ladder=True)
+  assert not plan.questions() and [each.check for each in plan.luck()] == ['luck']
+  (like,), = [each.tickets[1:2] for each in plan.ladders()]
+  assert like.settings.allocation == 'like:rigl' and like.like.settings.update_every == '2'
+  with pytest.raises(UsageError, match=r'--ladder: the mask changes in training .*--pruner=rigl without other choices'):
+    dataclasses.replace(plan, base=dataclasses.replace(plan.base, allocation='er')).ladders()
+  with pytest.raises(UsageError, match='--check=rearrange'):
+    dataclasses.replace(plan, checks=('rearrange',)).questions()

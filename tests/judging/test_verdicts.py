@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import re
 
 import pytest
 
@@ -32,7 +33,9 @@ def test_there_are_stored_verdicts():
 @pytest.mark.parametrize('path', STORED, ids=lambda path: path.parent.name)
 def test_stored_verdicts_are_read_and_written_back_as_they_are(path, tmp_path):
   verdicts.write(tmp_path / 'verdicts.json', verdicts.read(path))
-  assert (tmp_path / 'verdicts.json').read_bytes() == path.read_bytes()
+  # They are older than the epochs of a comparison.
+  written = re.sub(r',\n *"epochs": null(?=\n)', '', (tmp_path / 'verdicts.json').read_text())
+  assert written == path.read_text()
 
 
 @pytest.mark.parametrize('case', ['verdicts', 'minimal', 'undecided', 'failed'])

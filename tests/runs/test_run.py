@@ -299,3 +299,20 @@ def test_names_know_the_code_of_the_rule_whose_layer_ratios_are_taken(tmp_path, 
     path.write_text(f'def score(model, images, labels, rng):\n  return {number}\n')
     names.append(Run(change(allocation='like:ratios_of_mine:score')).name)
   assert names[0] == names[2] != names[1]
+
+
+@pytest.mark.parametrize('changes, epochs', [
+    ({'pruner': 'snip'}, 20),
+    ({'pruner': 'dense'}, 20),
+    ({'pruner': 'lr_rewinding'}, 40),
+    ({'pruner': 'lr_rewinding', 'rounds': 3}, 80),
+    ({'pruner': 'weight_rewinding', 'rewind_epoch': 5}, 40),
+    ({'pruner': 'lottery', 'scored_at': '5'}, 25),
+    ({'pruner': 'lr_rewinding', 'check': 'rearrange'}, 40),
+    ({'pruner': 'random', 'allocation': 'like:lottery'}, 40),
+    ({'pruner': 'rigl'}, 20),
+    ({'pruner': 'random', 'allocation': 'like:rigl'}, 40),
+])
+def test_epochs_of_all_trainings_of_a_ticket(changes, epochs):
+  """The dense network's first epochs are part of its training; of what a ticket is like, a ticket is enough."""
+  assert Run(Settings(epochs=20, **changes)).epochs_in_all == epochs

@@ -42,6 +42,8 @@ def define_flags() -> None:
   flags.DEFINE_bool('ladder', False, 'take tickets apart: what positions, layer ratios and smartness are worth')
   flags.DEFINE_bool('narrow', True, 'compare each rule with a small dense network of its size (rule narrow), if the '
                     'network takes a width')
+  flags.DEFINE_bool('equal_epochs', False, 'train luck and the small dense network for as many epochs as the rule '
+                    'takes in all, the training of the dense network included')
   flags.DEFINE_bool('plan', False, 'only tell seeds, runs, hours and what they could show; nothing is trained')
   flags.DEFINE_float('hours', 0, 'choose as many seeds as can be trained in that time; 0: as --seeds says',
                      lower_bound=0)
@@ -70,7 +72,8 @@ def main() -> bool:
     from tickets_tf.judging.plan import Plan
     from tickets_tf.report import designs
   plan = Plan(base, tuple(values.pruners), ratios, tuple(values.checks), seeds, values.max_seeds, values.margin,
-              values.alpha, values.controls, values.budget_minutes, values.parallel, values.ladder, values.narrow)
+              values.alpha, values.controls, values.budget_minutes, values.parallel, values.ladder, values.narrow,
+              values.equal_epochs)
   if values.plan:
     survey = planning.survey(plan)
     print(designs.designs_table(survey.designs(), survey.spread, plan.looks()))

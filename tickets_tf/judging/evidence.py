@@ -36,6 +36,7 @@ class Evidence:
       values of `Narrowed`.
     control: the statement that a planted control must have; None for what was asked.
     missing: number of seeds of which nothing is known, since a run of them failed and no record tells which.
+    epochs: epochs of training that an (original, checked) ticket takes in all, see `Run.epochs_in_all`; None: unknown.
   """
   rule: str
   allocation: str
@@ -52,6 +53,7 @@ class Evidence:
   proofs: tuple[dict[str, Any], ...]
   control: Statement | None = None
   missing: int = 0
+  epochs: tuple[int, int] | None = None
 
   @property
   def title(self) -> str:
@@ -108,7 +110,8 @@ def evidence(question: Question, seeds: Iterable[int], records: Mapping[Run, Rec
       cut=tuple((_is_cut(one), _is_cut(other)) for one, other in found),
       identical=question.by_construction and all(_same(one, other) for one, other in found),
       proofs=tuple(_proof(record) for record in checked if record),
-      control=question.control)
+      control=question.control,
+      epochs=(question.rule.epochs_in_all, question.checked(question.rule.settings.seed).epochs_in_all))
 
 
 def accuracy(record: Record | None, guess: float) -> float:

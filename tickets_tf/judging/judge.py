@@ -177,6 +177,7 @@ def _judgement(each: Evidence, bounds: Bounds | None, scale: Scale, family: _Fam
       forecast=None,
       proofs=each.proofs,
       control=each.control,
+      epochs=each.epochs,
       error=bounds.error if bounds and bounds.rule_family else None)
 
 

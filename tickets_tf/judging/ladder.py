@@ -18,6 +18,8 @@ from tickets_tf.judging.question import RATIOS
 from tickets_tf.judging.question import SMARTNESS
 from tickets_tf.judging.question import Question
 from tickets_tf.pruning.kernels import Kernel
+from tickets_tf.pruning.rules import RULES
+from tickets_tf.runs.canonical import NO_UPDATES
 from tickets_tf.runs.records import Layer
 from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
@@ -48,18 +50,30 @@ class Rungs:
 def rungs(rule: Run, luck: Run) -> Rungs:
   """Returns the ladder of a rule.
 
-  Luck itself has one step, to uniform ratios: its positions are at random already.
+  Luck itself has one step, to uniform ratios: its positions are at random already. A rule whose mask changes in
+  training is followed by random tickets with the layer ratios that it ends with.
 
   Args:
     rule: the run of the rule.
     luck: the run of random tickets with smart ratios at the same ratio.
+
+  Raises:
+    UsageError: if its mask changes in training and it is no row of the table, so that nothing names its layer ratios.
   """
   uniform = luck.replace(allocation='uniform')
   if rule == luck:
     return Rungs(rule, ('luck', 'uniform'), (luck, uniform), (Question(luck, SMARTNESS, uniform),))
-  moved = rule.replace(check=_REARRANGE)
-  return Rungs(rule, ('original', _REARRANGE, 'luck', 'uniform'), (rule, moved, luck, uniform), (
+  name, moved = (_like(rule, luck) if rule.rule.update.moves else (_REARRANGE, rule.replace(check=_REARRANGE)))
+  return Rungs(rule, ('original', name, 'luck', 'uniform'), (rule, moved, luck, uniform), (
       Question(rule, POSITIONS, moved), Question(moved, RATIOS, luck), Question(luck, SMARTNESS, uniform)))
+
+
+def _like(rule: Run, luck: Run) -> tuple[str, Run]:
+  name = f'like:{rule.settings.pruner}'
+  if RULES.get(rule.settings.pruner) != rule.rule:
+    raise UsageError(f'--ladder: the mask changes in training (--mask_updates={rule.rule.mask_updates}), and only for '
+                     f'--pruner={rule.settings.pruner} without other choices there are tickets of its layer ratios')
+  return name, luck.replace(allocation=name, **{flag: getattr(rule.settings, flag) for flag in NO_UPDATES})
 
 
 def nearest_ratios(originals: Sequence[Record], luck: Record | None = None) -> tuple[str, dict[str, float]]:

@@ -23,6 +23,7 @@ from tickets_tf.judging.question import Question
 from tickets_tf.judging.statements import OPEN
 from tickets_tf.judging.statements import USES
 from tickets_tf.pruning.mask import load_mask
+from tickets_tf.pruning.rules import RULES
 from tickets_tf.runs.run import Run
 from tickets_tf.runs.run import digest
 from tickets_tf.runs.settings import Settings
@@ -58,6 +59,7 @@ class Plan:
     parallel: runs to do at a time.
     ladder: whether to take the tickets apart: what positions, layer ratios and smartness are worth.
     narrow: whether to compare each rule with a small dense network of its size, if the network takes a width.
+    equal_epochs: whether luck and the small dense network are trained for as many epochs as the rule takes in all.
     mask_ratio: pruning ratio of a mask in a file that only a network can read; None: unknown. It is found by a run.
 
   Raises:
@@ -76,6 +78,7 @@ class Plan:
   parallel: int = 1
   ladder: bool = False
   narrow: bool = True
+  equal_epochs: bool = False
   mask_ratio: float | None = None
 
   def __post_init__(self) -> None:
@@ -164,7 +167,7 @@ class Plan:
 
   def luck(self) -> list[Question]:
     """Returns each rule against luck; none for a rule that is luck itself."""
-    pairs = [(rule, self.luck_of(rule)) for rule in self.rules()]
+    pairs = [(rule, self._as_long(rule, self.luck_of(rule))) for rule in self.rules()]
     return [Question(rule, LUCK, luck) for rule, luck in pairs if luck and luck != rule]
 
   def small_dense(self) -> list[Question]:
@@ -172,7 +175,8 @@ class Plan:
     if not self.narrow or not registry.MODELS.has_width(self.base.model):
       return []
     pairs = [(rule, self._ratio(rule)) for rule in self.rules()]
-    return [Question(rule, NARROW, self._table_row('narrow', ratio)) for rule, ratio in pairs if ratio is not None]
+    return [Question(rule, NARROW, narrow) for rule, ratio in pairs
+            if ratio is not None and (narrow := self._as_long(rule, self._table_row('narrow', ratio)))]
 
   def gaps(self) -> list[Question]:
     """Returns the dense network against luck at each ratio."""
@@ -181,7 +185,7 @@ class Plan:
 
   def ladders(self) -> list[Rungs]:
     """Returns the ladder of each rule at each ratio, if they are asked for."""
-    pairs = [(rule, self.luck_of(rule)) for rule in self.rules()] if self.ladder else []
+    pairs = [(rule, self._as_long(rule, self.luck_of(rule))) for rule in self.rules()] if self.ladder else []
     return [rungs(rule, luck) for rule, luck in pairs if luck]
 
   def planted(self) -> list[Question]:
@@ -235,9 +239,16 @@ class Plan:
     """Returns the pruning ratio of a rule, or of the mask in its file; None: only a run can tell it."""
     return self.mask_ratio or _ratio_of_mask(rule.settings.mask) if rule.rule.given else rule.settings.ratio
 
+  def _as_long(self, rule: Run, other: Run | None) -> Run | None:
+    # What is compared with a rule; with equal epochs, its one training is as long as all trainings of the rule.
+    if other is None or not self.equal_epochs:
+      return other
+    return other.replace(epochs=max(other.settings.epochs, rule.epochs_in_all))
+
   def _table_row(self, pruner: str, ratio: float) -> Run:
     """Returns the run of a row of the table itself, whatever choices were asked for."""
-    row = {**defaults(TicketSettings), **{name: getattr(self.base, name) for name in _OF_EVERY_RULE}}
+    row = {**defaults(TicketSettings), **{name: getattr(self.base, name) for name in _OF_EVERY_RULE},
+           'sparse_init': self.base.sparse_init and RULES.get(pruner).starts_fresh}
     return Run(dataclasses.replace(self.base, **{**row, 'pruner': pruner, 'ratio': ratio}))
 
 
@@ -246,6 +257,8 @@ def _is_whole(value: object, least: int) -> bool:
 
 
 def _checks_for(rule: Run) -> list[str]:
+  if rule.rule.update.moves:
+    return []  # A check changes one thing of a ticket before it is trained; this one is chosen in the training.
   # Two names of one check would ask it twice.
   names: dict[int, str] = {}
   for name in registry.CHECKS.names():

@@ -76,7 +76,7 @@ class Judgement:
     drop: mean accuracy of the originals minus that of the checked, in percent points.
     deviation: sample standard deviation of the paired differences; None for one seed.
     interval: simultaneous intervals of the drop.
-    margin: in percent points; None if it is a share of a gap that is not known.
+    margin: in percent points; None if it is a share of an unknown gap.
     statements: the words that can be read off `interval.rule_family`.
     statements_whole_call: those that can be read off `interval.whole_call`.
     sentence: the statement in words, with its bounds.
@@ -88,13 +88,13 @@ class Judgement:
     cut: for each pair, whether no path leads through the (original, checked) ticket; None: unknown.
     collapses: how often either side collapsed.
     unaffected: whether both sides are the same to the bit by construction, so that nothing was compared.
-    can_fail: whether the comparison could have come out as a loss above the margin; if not, no statement says that it
-      is worth less.
-    forecast: how many seeds would let something be said of an open comparison; None if it is not open, or not known.
+    can_fail: whether the comparison could have come out as a loss above the margin.
+    forecast: seeds that would let something be said of an open comparison; None if it is not open, or not known.
     proofs: for each checked ticket, the proof that its check acted, JSON values.
     control: the statement that a planted control must have; None for what was asked.
     error: standard error of the drop over trainings; None without an interval.
     images: what the test images are to it; None if it was not kept which of them the runs got right.
+    epochs: epochs that an (original, checked) ticket is trained for in all; None: unknown.
   """
   rule: str
   allocation: str
@@ -123,11 +123,12 @@ class Judgement:
   control: Statement | None = None
   error: float | None = None
   images: Images | None = None
+  epochs: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Looks:
-  """Looks at which seeds were added: numbers of seeds, level of each look, how many were done; `kind`: the spending.
+  """Looks at which seeds were added.
 
   Attributes:
     kind: how the error rate is spent.

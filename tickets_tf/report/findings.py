@@ -73,7 +73,7 @@ def headline(judgement: Judgement) -> str:
   Args:
     judgement: one of `Verdicts.luck`.
   """
-  return 'is luck itself' if judgement.unaffected else _against('luck', judgement)
+  return 'is luck itself' if judgement.unaffected else f'{_against("luck", judgement)}{_cost(judgement)}'
 
 
 def against_narrow(judgement: Judgement) -> str:
@@ -83,7 +83,15 @@ def against_narrow(judgement: Judgement) -> str:
     judgement: one of `Verdicts.narrow`.
   """
   size = [Narrowed(**judgement.proofs[0]).told()] if judgement.proofs else []
-  return '; '.join([_against('a small dense network', judgement), *size])
+  return '; '.join([f'{_against("a small dense network", judgement)}{_cost(judgement)}', *size])
+
+
+def _cost(judgement: Judgement) -> str:
+  """Returns for how many epochs both sides were trained in all; empty if it is not known."""
+  if judgement.epochs is None:
+    return ''
+  own, other = judgement.epochs
+  return f' ({own} epochs of training in all' + (f' against {other})' if own != other else ' on both sides)')
 
 
 def _against(what: str, judgement: Judgement) -> str:

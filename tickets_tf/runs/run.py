@@ -139,6 +139,24 @@ class Run:
       found = [self.original, self.original.scored if canonical.check_of(self.settings).of_scores else self.chosen_from]
     return tuple(dict.fromkeys(run for run in (*found, self.like) if run))
 
+  @property
+  def epochs_in_all(self) -> int:
+    """Epochs of all trainings that the trained ticket takes: its own, the dense network's, those of earlier rounds.
+
+    A training that another one begins with counts once.
+    """
+    longest: dict[Run, int] = {}
+    for run in self._trainings():
+      whole = run.replace(stop_epoch=0)
+      longest[whole] = max(longest.get(whole, 0), run.settings.stop_epoch or run.settings.epochs)
+    return sum(longest.values())
+
+  def _trainings(self) -> 'set[Run]':
+    found = {self}
+    for other in self.before():
+      found |= other._trainings() - ({other} if self.needs_ticket_of(other) else set())
+    return found
+
   def needs_ticket_of(self, other: 'Run') -> bool:
     """Returns whether one of the runs `before` is needed as a ticket alone, untrained.
 

@@ -112,10 +112,19 @@ def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, 
             functools.partial(_shares, pipeline, first_epoch * steps, last_epoch * steps)),
         validation_data=feed.in_order(len(judged), _EVALUATION_BATCH), epochs=last_epoch,
         initial_epoch=first_epoch, steps_per_epoch=steps,
-        callbacks=[*([updates] if updates else []),
-                   *_callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps)], verbose=0)
+        callbacks=_calls(compiled.wrapped, last_epoch, steps, [
+            *([updates] if updates else []),
+            *_callbacks(settings, folder, log, checkpoints, first_epoch, last_epoch, steps)]), verbose=0)
   model.set_weights(compiled.network.get_weights())
   return Trained(log.epochs, sparse.mask_of(compiled.wrapped), updates.history if updates else [])
+
+
+def _calls(model: keras.Model, epochs: int, steps: int,
+           called: list[keras.callbacks.Callback]) -> keras.callbacks.CallbackList:
+  calls = keras.callbacks.CallbackList(called, add_history=True, model=model, verbose=0, epochs=epochs, steps=steps)
+  # Keras would warn that a callback which changes masks takes longer than a step; that is its work.
+  calls._check_timing = False  # pylint: disable=protected-access
+  return calls
 
 
 def _prepared(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, settings: Settings,
