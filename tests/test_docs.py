@@ -129,7 +129,8 @@ def test_files_that_are_named_exist(page):
 def program_flags():
   """Program -> the flags that its help lists."""
   found = {}
-  for program in ('train', 'sanity_check', 'sweep', 'export', 'predict', 'evaluate', 'instability', 'benchmark'):
+  for program in ('train', 'sanity_check', 'sweep', 'export', 'exchange', 'predict', 'evaluate', 'instability',
+                  'benchmark'):
     done = subprocess.run([sys.executable, ROOT / 'bin' / program, '--helpfull'], capture_output=True, text=True,
                           check=True)
     named = re.findall(r'^ +--(\[no\])?(\w+):', done.stdout, re.MULTILINE)

@@ -62,7 +62,7 @@ def export_torch(folder: str | os.PathLike[str], output: str | os.PathLike[str],
                               used.validation_split)
   network = models.build_model(used.model, dataset.image_shape, dataset.num_classes, width=used.width)
   checkpoints.load_weights(network, run.final)
-  mask = load_mask(run.mask)
+  mask = load_mask(run.final_mask)
   sparse.check_removed(network, mask)
   if settle:
     settling.set_statistics(network, settling.load(run.settled))
