@@ -199,3 +199,8 @@ def test_a_rule_whose_mask_changes_in_training_is_asked_about_luck_and_its_ratio
     dataclasses.replace(plan, base=dataclasses.replace(plan.base, allocation='er')).ladders()
   with pytest.raises(UsageError, match='--check=rearrange'):
     dataclasses.replace(plan, checks=('rearrange',)).questions()
+
+
+def test_without_checks_luck_is_left():
+  plan = Plan(BASE, pruners=('snip',), ratios=(0.9,), checks=('none',))
+  assert not plan.questions() and len(plan.luck()) == 1 and '--checks=none' in plan.command()

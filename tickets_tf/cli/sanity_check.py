@@ -32,7 +32,7 @@ def define_flags() -> None:
   define_settings()
   flags.DEFINE_list('pruners', [], 'rules to judge; empty: the one of --pruner')
   flags.DEFINE_list('ratios', [], 'pruning ratios to judge them at; empty: that of --ratio')
-  flags.DEFINE_list('checks', [], 'checks to make; empty: all')
+  flags.DEFINE_list('checks', [], 'checks to make; empty: all; none: only luck, the small dense network and the ladder')
   flags.DEFINE_string('seeds', '5', 'number of seeds, or auto: as many as are needed to decide')
   flags.DEFINE_integer('max_seeds', 20, 'the most seeds of --seeds=auto')
   flags.DEFINE_string('margin', '0.5', 'what a drop has to be worth more or less than: percent points, or a share of '

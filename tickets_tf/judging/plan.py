@@ -30,6 +30,7 @@ from tickets_tf.runs.settings import Settings
 from tickets_tf.runs.settings import TicketSettings
 from tickets_tf.runs.settings import defaults
 
+NO_CHECKS = ('none',)
 FIRST_LOOK = 5  # Seeds at the first look of --seeds=auto.
 # What changes how long the runs take or follows from them, and nothing about the judgements.
 _NOT_ASKED = ('minutes', 'parallel', 'mask_ratio')
@@ -48,7 +49,8 @@ class Plan:
     base: everything that the tickets share; its seed is the first.
     pruners: names of rules, or `package.module:name` of scores; empty: the one of `base`.
     ratios: pruning ratios; empty: that of `base`.
-    checks: names of checks; empty: all that the rule allows.
+    checks: names of checks; empty: all that the rule allows; `('none',)`: none, only the comparisons with luck and the
+      small dense network, and the ladder.
     seeds: number of seeds, or None: as many as are needed to decide, up to `max_seeds`.
     max_seeds: the most seeds if `seeds` is None.
     margin: what a drop has to be worth more or less than: percent points, or a share of the gap between the dense
@@ -160,6 +162,8 @@ class Plan:
     Raises:
       UsageError: if a rule or a check cannot be found, they do not go together, or a rule removes nothing.
     """
+    if self.checks == NO_CHECKS:
+      return []
     found = [Question(rule, check) for rule in self.rules() for check in self.checks or _checks_for(rule)]
     for question in found:
       question.checked(self.base.seed)
