@@ -75,7 +75,7 @@ def check(found, state, names, masks=None):
     if module.kernel:
       weight = state[f'{name}.weight'] * (masks[f'{name}.weight'] if masks else 1)
       weight = weight.transpose(2, 3, 1, 0) if weight.ndim == 4 else weight.T
-      assert np.array_equal(found.weights[module.name], weight)
+      assert np.array_equal(found.weights[module.name] * found.masks[module.name], weight)
       assert np.array_equal(found.masks[module.name], weight != 0)
     for role in module.vectors:
       assert np.array_equal(found.vectors[module.name, role], state[f'{name}.{role}'])
@@ -105,6 +105,11 @@ def test_masks_of_pruning_behind_prefixes(path):
   around, inside, kept = ({f'{prefix}{name}': values for name, values in each.items()}
                           for each in (pruned, state, masks))
   check(read(path, around), inside, [f'{prefix}{name}' for name in NAMES], kept)
+  # What is under the masks comes along: other masks could keep it.
+  assert np.array_equal(read(path, around).weights['last'], state['fc.weight'].T)
+  zeros = 'removed weights are zero in the file: other masks than its own would keep zeros'
+  assert zeros not in read(path, around).lines and zeros not in read(path, state).lines
+  assert zeros in read(path, {name: values * masks.get(name, 1) for name, values in state.items()}).lines
   assert read(path, {name: values for name, values in pruned.items() if 'mask' in name}).weights is None
   assert read(path, around, masks_only=True).weights is None
   del pruned['conv2.weight_orig']

@@ -52,7 +52,7 @@ class Network:
 
   Attributes:
     masks: boolean array of each kernel, of its shape.
-    weights: array of each kernel that the file has, removed weights at zero; None if the file has masks alone.
+    weights: array of each kernel that the file has, removed weights as they are there; None if it has masks alone.
     vectors: (name of a module, PyTorch's name of the array) -> array; empty without weights.
     names: name of a module -> name of the layer in the file, for all that were found.
     lines: a report.
@@ -99,7 +99,9 @@ def read_network(container: Container, modules: Sequence[ModuleLike], layout: st
     raise Mismatch(f'masks without weights: {", ".join(name for name in holders if name not in stored)}')
   _check_stored(container)
   weights = {match.kernel.name: layouts.to_keras(reading.finite(stored[match.kernel.name]), match.kernel, 'torch')
-             .astype(np.float32) * masks[match.kernel.name] for match in found.matches}
+             .astype(np.float32) for match in found.matches}
+  if not any(weights[name][~masks[name]].any() for name in weights) and not all(each.all() for each in arrays):
+    lines.append('removed weights are zero in the file: other masks than its own would keep zeros')
   vectors = _Vectors(container, modules, holders, told, missing)
   return Network(masks, weights, vectors.read(), vectors.holders, lines + vectors.lines)
 
