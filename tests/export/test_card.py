@@ -75,7 +75,7 @@ def test_the_card_says_what_is_known_and_what_is_not():
   rows = [line for line in text.splitlines() if line.startswith(('| cat', '| dog', '| eel'))]
   assert rows[0].startswith('| cat | 10 | 90.00% | 80.00% | 55.5% to 99.7% |')
   assert rows[1].startswith('| dog | 5 | 100.00% | 100.00% |') and rows[2].startswith('| eel | 0 | - | - |')
-  assert '100 kept weights' in text and '/ 256' not in text
+  assert '100 kept weights' in text and 'probabilities / 256' in text and '/ 256f' not in text
 
 
 def test_the_card_of_another_report():
@@ -84,7 +84,7 @@ def test_the_card_of_another_report():
                                saved_model=ExportedSavedModel(2000, 5 / 15, (3, 2, 0)))
   text = card.model_card(DESCRIPTION, report)
   assert '| licence | MIT |' in text and 'chosen by 40 validation images' in text
-  assert 'not above what guessing can give' in text and '/ 256' in text
+  assert 'not above what guessing can give' in text and '/ 256f' in text
 
 
 def test_of_many_classes_the_least_accurate_are_listed():
