@@ -5,6 +5,7 @@ import pytest
 
 import tickets_tf
 from tests import example_records
+from tests import small_network
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import sweep
 from tickets_tf.experiment import workers
@@ -130,18 +131,6 @@ def test_the_grid_varies_the_first_name_slowest():
     sweep.grid(BASE, ratio=[0.5, 1.5])
 
 
-def test_processes_side_by_side_and_a_budget(tmp_path):
-  base = dataclasses.replace(BASE, model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1,
-                             progress=False, tensorboard=False, export=False, samples_per_class=2,
-                             output_dir=str(tmp_path))
-  runs = sweep.grid(base, pruner=['lottery', 'snip'])
-  stopped = sweep.run_all(runs, parallel=2, minutes=0.01, say=lambda line: None, progress=False)
-  assert stopped.stopped and not stopped.records
-  outcome = sweep.run_all(runs, parallel=2, minutes=20, say=lambda line: None, progress=False)
-  assert not outcome.stopped and len(outcome.records) == 3
-  assert all(record.final_accuracy > 0 for record in outcome.records.values())
-
-
 SCORES = """
 import os
 import signal
@@ -161,19 +150,29 @@ def deadly(model, images, labels, rng):
 """
 
 
-@pytest.mark.parametrize('parallel', [1, 2])
-def test_whatever_ends_a_run_the_others_are_made(parallel, tmp_path, monkeypatch):
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+  """Settings of small runs, whose processes find the scores of `SCORES`."""
   (tmp_path / 'planted_scores.py').write_text(SCORES)
   monkeypatch.syspath_prepend(tmp_path)
   monkeypatch.setenv('PYTHONPATH', f'{tmp_path}{os.pathsep}{os.environ.get("PYTHONPATH", "")}')
-  base = dataclasses.replace(BASE, model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1,
+  return dataclasses.replace(BASE, model=small_network.NAME, width=4, train_examples=160, batch_size=32, epochs=1,
                              progress=False, tensorboard=False, export=False, samples_per_class=2,
                              output_dir=str(tmp_path))
-  names = ['planted_scores:constant', 'planted_scores:large', 'planted_scores:deadly', 'random', 'snip']
-  runs = sweep.grid(base, pruner=names)
-  outcome = sweep.run_all(runs, parallel=parallel, minutes=20, say=lambda line: None, progress=False)
-  assert {run.settings.pruner for run in outcome.records} == {'planted_scores:constant', 'random', 'snip'}
-  assert not outcome.stopped
+
+
+def test_a_budget_ends_processes_at_work(small):
+  runs = sweep.grid(small, pruner=['lottery', 'snip'])
+  stopped = sweep.run_all(runs, parallel=2, minutes=0.01, say=lambda line: None, progress=False)
+  assert stopped.stopped and not stopped.records
+
+
+def test_whatever_ends_a_run_the_others_are_made(small):
+  names = ['planted_scores:large', 'planted_scores:deadly', 'planted_scores:constant', 'lottery']
+  outcome = sweep.run_all(sweep.grid(small, pruner=names), parallel=2, minutes=20, say=lambda line: None,
+                          progress=False)
+  assert {run.settings.pruner for run in outcome.records} == {'planted_scores:constant', 'lottery', 'dense'}
+  assert all(record.final_accuracy > 0 for record in outcome.records.values()) and not outcome.stopped
   problems = {run.settings.pruner: problem for run, problem in outcome.failures.items()}
   assert problems == {'planted_scores:deadly': 'its process died: no kernel image',
                       'planted_scores:large': problems['planted_scores:large']}
