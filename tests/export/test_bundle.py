@@ -422,9 +422,10 @@ def test_the_code_in_the_model_card_works(best, exported, finished, tmp_path):
   digits = data.load_dataset('digits')
   paths = [str(save_digit(digits.test.images[index, ..., 0], tmp_path / str(index), index)) for index in range(10)]
   readme = (folder / 'README.md').read_text()
-  code = re.search(r'```python\n(import zipfile.*?)```', readme, re.DOTALL)[1]
+  reading, code = (re.search(rf'```python\n({start}.*?)```', readme, re.DOTALL)[1]
+                   for start in ('import numpy', 'import zipfile'))
   (tmp_path / 'snippet.py').write_text(
-      f'{SNIPPET}\n{code}\nfor path in sys.argv[1:]: print(*predict(path))')
+      f'{SNIPPET}\n{reading}\n{code}\nfor path in sys.argv[1:]: print(*predict(path))')
   done = subprocess.run([sys.executable, tmp_path / 'snippet.py', *paths], cwd=folder, capture_output=True, text=True)
   assert done.returncode == 0, done.stderr
   expected = list(predict.classify_files(TFLiteClassifier(folder / report.best), paths))

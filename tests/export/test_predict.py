@@ -163,7 +163,7 @@ def test_the_model_card_reads_files_as_predict_does(kind, channels, tmp_path):
                  'preprocessing': {'formula': '', 'mean': [0], 'std': [1], 'white': 4080}}
   file = ExportedFile('x.tflite', 1, 1, 0.5, 0.0, (), (), SparseLayers(0, 0))
   report = ExportReport(ExportedSavedModel(1, 0.5), (file,), file.file, 0.5, 1, None, {'platform': ''})
-  code = re.search(r'\ndef read.*?(?=\ndef predict)', card.model_card(description, report), re.DOTALL)[0]
+  code = re.search(r'\ndef read.*?(?=\n```)', card.model_card(description, report), re.DOTALL)[0]
   rng = np.random.default_rng(0)
   pixels = np.kron(rng.integers(40, 256, (4, 6, 3)), np.ones((8, 4, 1))).astype(np.uint8)  # 32 x 24
   KINDS[kind](Image.fromarray(pixels), tmp_path / kind)
