@@ -2,6 +2,7 @@ import numpy as np
 
 import tickets_tf
 from examples import mine
+from tests import small_network
 from tickets_tf.experiment import train
 from tickets_tf.experiment.sanity_check import sanity_check
 from tickets_tf.judging.plan import Plan
@@ -17,8 +18,9 @@ def test_the_example_scores_weights_by_their_inputs(small_model, small_batch):
 
 
 def test_the_example_is_judged(tmp_path):
-  base = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1, progress=False,
-                             tensorboard=False, export=False, samples_per_class=2, output_dir=str(tmp_path))
+  base = tickets_tf.Settings(model=small_network.NAME, width=4, train_examples=160, batch_size=32, epochs=1,
+                             progress=False, tensorboard=False, export=False, samples_per_class=2,
+                             output_dir=str(tmp_path))
   plan = Plan(base, ('examples.mine:loud_inputs',), (0.8,), ('random_labels', 'rearrange'), seeds=1)
   verdicts = sanity_check(plan, say=lambda line: None, progress=False)
   assert [each.check for each in verdicts.judgements] == ['random_labels', 'rearrange']

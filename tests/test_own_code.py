@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests import small_network
 import tickets_tf
 from tickets_tf import own_code
 from tickets_tf import registry
@@ -182,8 +183,8 @@ def forget(name):
 
 
 def test_a_registered_score_that_was_changed_is_trained_again(folder, tables):
-  settings = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=1, ratio=0.8,
-                                 progress=False, tensorboard=False, export=False, samples_per_class=2,
+  settings = tickets_tf.Settings(model=small_network.NAME, width=4, train_examples=160, batch_size=32, epochs=1,
+                                 ratio=0.8, progress=False, tensorboard=False, export=False, samples_per_class=2,
                                  output_dir=str(folder / 'runs'))
   masks = {}
   for sign in ('', '-'):

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import tf_keras as keras
 
+from tests import small_network
 import tickets_tf
 from tickets_tf import registry
 from tickets_tf.experiment import train
@@ -15,7 +16,7 @@ from tickets_tf.runs.run import Run
 @pytest.fixture
 def tiny(tmp_path):
   """A function from settings to a small run."""
-  base = tickets_tf.Settings(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=3, ratio=0.8,
+  base = tickets_tf.Settings(model=small_network.NAME, width=4, train_examples=160, batch_size=32, epochs=3, ratio=0.8,
                              progress=False, tensorboard=False, export=False, samples_per_class=2,
                              output_dir=str(tmp_path))
   return lambda **changes: Run(dataclasses.replace(base, **changes))

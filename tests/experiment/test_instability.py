@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from tests import small_network
 from tests import weights_files
 import tickets_tf
 from tickets_tf.errors import TicketsError
@@ -16,8 +17,8 @@ from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs import records
 from tickets_tf.runs.run import Run
 
-TINY = tickets_tf.Settings(pruner='lottery', model='resnet8', width=4, train_examples=160, batch_size=32, epochs=3,
-                           ratio=0.8, progress=False, tensorboard=False, export=False)
+TINY = tickets_tf.Settings(pruner='lottery', model=small_network.NAME, width=4, train_examples=160, batch_size=32,
+                           epochs=3, ratio=0.8, progress=False, tensorboard=False, export=False)
 
 
 def judged(settings, path, **options):
