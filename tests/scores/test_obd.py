@@ -112,8 +112,8 @@ def test_drawn_labels_approach_the_expectation(monkeypatch, relative):
   exact = tickets_tf.score_weights(model, 'obd', images, labels)
   monkeypatch.setattr('tickets_tf.scores.obd._EXACT_CLASSES', 2)
   errors = [relative(tickets_tf.score_weights(model, 'obd', images, labels, samples=samples), exact)
-            for samples in (1, 2000)]
-  assert errors[1] < 0.1 < errors[0]
+            for samples in (1, 500)]
+  assert errors[1] < 0.06 < 0.3 < errors[0]
 
 
 def test_labels_are_drawn_above_ten_classes_and_follow_the_seed():
