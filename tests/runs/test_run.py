@@ -201,6 +201,17 @@ def test_a_given_mask_has_its_own_ratio_and_can_start_from_trained_weights(tmp_p
   assert before(**given) == [] and before(**given, rewound_to='2') == [dense(stop_epoch=2)]
 
 
+def test_weights_from_a_file_count_by_what_is_in_it_and_all_runs_start_from_them(tmp_path):
+  path = tmp_path / 'a.weights.h5'
+  with pytest.raises(UsageError, match=r'--weights=.*a.weights.h5: cannot be read: No such file'):
+    _ = Run(change(weights=str(path))).digest
+  path.write_bytes(b'one')
+  one = Run(change(weights=str(path))).digest
+  path.write_bytes(b'other')
+  assert len({one, Run(change(weights=str(path))).digest, Run(change()).digest}) == 3
+  assert before(pruner='lottery', weights=str(path)) == [dense(weights=str(path))]
+
+
 def test_the_density_falls_geometrically():
   assert rules.round_ratios(0.75, 2) == [0.5, 0.75]
   ratios = rules.round_ratios(0.95, 100)

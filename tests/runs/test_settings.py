@@ -13,7 +13,7 @@ from tickets_tf.runs.settings import Settings
     ({'ratio': 1.0}, r'--ratio=1.0: expected a number at least 0 and below 1'),
     ({'ratio': -0.1}, r'--ratio=-0.1: '),
     ({'ratio': float('nan')}, r'--ratio=nan: expected a finite number'),
-    ({'epochs': -3}, r'--epochs=-3: expected a number at least 1'),
+    ({'epochs': -3}, r'--epochs=-3: expected a number at least 0'),
     ({'epochs': 2.5}, r'--epochs=2.5: expected int'),
     ({'jit': 'yes'}, r'--jit=yes: expected bool'),
     ({'seed': True}, r'--seed=True: expected int'),
