@@ -36,7 +36,7 @@ def made(tmp_path_factory):
   """A function from a rule's name to the record of its run, and the run."""
   @functools.cache
   def of(pruner):
-    settings = tiny(tmp_path_factory.mktemp('moving'), pruner=pruner)
+    settings = tiny(tmp_path_factory.mktemp('moving'), pruner=pruner, tensorboard=pruner == 'gradual')
     return silently(settings), Run(settings)
 
   return of
@@ -69,6 +69,20 @@ def test_what_a_run_leaves(pruner, made):
   assert records.read(run.folder.path) == record
   lines = [json.loads(line) for line in run.folder.mask_history.read_text().splitlines()]
   assert [line['step'] for line in lines] == [change.step for change in record.mask_history]
+
+
+def test_tfmot_shows_the_sparsity_of_every_epoch(made):
+  import tensorflow as tf
+  record, run = made('gradual')
+  found = {}
+  for path in (run.folder.tensorboard / 'metrics').iterdir():
+    for event in tf.compat.v1.train.summary_iterator(str(path)):
+      found |= {(value.tag, event.step): float(tf.make_ndarray(value.tensor)) for value in event.summary.value
+                if value.tag.endswith('conv2/mask:0/sparsity')}
+  # At the start of an epoch the mask is still the one that the epoch before was trained with.
+  kept = {0: 288, **{epoch * 5: [change.kept[1] for change in record.mask_history if change.step < epoch * 5][-1]
+                     for epoch in range(1, 5)}}
+  assert {step: round(288 * (1 - sparsity)) for (_, step), sparsity in found.items()} == kept
 
 
 @MOVING
