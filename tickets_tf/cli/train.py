@@ -22,7 +22,8 @@ def main() -> None:
   record = train(chosen)
   print(report.layer_table(record))
   print(report.summary(record))
-  print(f'ticket: {Run(record.settings).folder.saved_model}')
+  folder = Run(record.settings).folder
+  print(f'ticket: {folder.saved_model if folder.saved_model.exists() else folder}')
 
 
 def run() -> None:
