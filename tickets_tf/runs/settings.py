@@ -52,8 +52,8 @@ class TicketSettings:
   samples_per_class: int = setting(10, 'training images of each class that a score sees', low=1)
   score_options: str = setting('', 'options of the score, as in curvature=hutchinson,samples=20')
   allocation_options: str = setting('', 'options of the allocation, as in linear_keep_ratio=0.2')
-  mask: str = setting('', 'file whose mask is used in place of a rule\'s: .npz, .safetensors, Keras weights or the .index '
-                      'of a TensorFlow checkpoint')
+  mask: str = setting('', 'file whose mask is used in place of a rule\'s: .npz, .safetensors, Keras weights or the '
+                      '.index of a TensorFlow checkpoint')
   mask_layout: str = setting('auto', 'axes of the arrays in the file of --mask; auto: whichever the shapes fit',
                              choices=('auto', 'keras', 'torch'))
   sparse_init: bool = setting(False, 'scale the weights that a ticket starts from by the kept fan-in of each unit, for '
