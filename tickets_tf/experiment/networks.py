@@ -94,7 +94,7 @@ def _load(model: keras.Model, path: str) -> None:
   try:
     checkpoints.load_weights(model, expanded)
   except TicketsError as error:
-    raise UsageError(f'--weights={path}: {error}') from error
+    raise UsageError(f'--weights={path}{str(error).removeprefix(str(expanded))}') from error
 
 
 @contextlib.contextmanager
