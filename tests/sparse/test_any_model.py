@@ -107,7 +107,8 @@ def test_mixed_precision(policy, network, small_batch):
     keras.mixed_precision.set_global_policy('float32')
   mask = random_mask(bare)
   model = sparse.wrap(bare, mask)
-  model.compile(keras.mixed_precision.LossScaleOptimizer(SGD(0.01)), LOSS)
+  # Whole trainings in both precisions, see experiment/test_train.py, are in graphs.
+  model.compile(keras.mixed_precision.LossScaleOptimizer(SGD(0.01)), LOSS, run_eagerly=True)
   model.fit(*small_batch, verbose=0)
   assert sparse.revived(model, mask) == {}
 
