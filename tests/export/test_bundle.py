@@ -24,7 +24,9 @@ from tickets_tf.export import tflite
 from tickets_tf.export.export_report import ExportedFile, FailedFile, Latency, SparseLayers
 from tickets_tf.export.saved_model import SavedModelClassifier
 from tickets_tf.export.tflite_classifier import TFLiteClassifier
+from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs import records
+from tickets_tf.runs.folder import RunFolder
 from tickets_tf.runs.run import Run
 
 TINY = dict(model='resnet8', width=4, train_examples=160, batch_size=32, epochs=2, ratio=0.9, progress=False,
@@ -75,7 +77,7 @@ def test_the_keys_of_the_report(exported):
   report = json.loads((exported[0] / 'export.json').read_text())
   assert list(report) == ['saved_model', 'tflite', 'best', 'tolerance', 'test_examples', 'reference', 'environment',
                           'onnx', 'best_by', 'front', 'failed', 'chosen_on', 'chosen_examples', 'interval',
-                          'class_examples', 'load_per_core', 'licence']
+                          'class_examples', 'load_per_core', 'licence', 'keras']
   assert list(report['saved_model']) == ['bytes', 'accuracy', 'class_right']
   assert list(report['reference']) == ['kept', 'position_bits', 'others']
   assert list(report['tflite'][0]) == ['file', 'bytes', 'gzip_bytes', 'accuracy', 'largest_logit_difference', 'latency',
@@ -163,6 +165,18 @@ def test_a_version_for_tensorflow_serving(finished, tmp_path):
   bundle.export_run(finished[0], tmp_path / 'out', options, lines.append)
   assert lines == [f'SavedModel for TensorFlow Serving: {tmp_path}/digits/1']
   assert SavedModelClassifier(tmp_path / 'digits' / '1').class_names
+
+
+def test_files_for_keras_3_are_in_report_and_card(finished, tmp_path):
+  pytest.importorskip('keras', minversion='3', reason='Keras 3 is not installed')
+  folder = tmp_path / 'out'
+  report = bundle.export_run(finished[0], folder, bundle.Options(tflite='none', keras=True), quiet)
+  assert report.keras == ('ticket.keras', 'ticket.weights.h5', 'ticket.masks.npz')
+  assert all((folder / name).stat().st_size for name in report.keras)
+  assert '- `ticket.keras`, `ticket.weights.h5`, `ticket.masks.npz`: for Keras 3' in (folder / 'README.md').read_text()
+  assert load_mask(folder / 'ticket.masks.npz', tickets_tf.prunable_kernels(tickets_tf.build_model(
+      finished[1].settings.model, (8, 8, 1), 10, width=finished[1].settings.width))) == load_mask(
+          RunFolder(finished[0]).mask)
 
 
 def test_a_failed_onnx_file_is_a_line_and_the_others_are_written(finished, tmp_path, monkeypatch):

@@ -230,7 +230,8 @@ def _bundle(write: Callable[[pathlib.Path], object], dataset: data.Dataset, outp
         interval=collapses.rate(sum(verifier.class_right), len(dataset.test)),
         class_examples=verifier.class_examples,
         load_per_core=(load, environment.load_per_core()),
-        licence=options.licence)
+        licence=options.licence,
+        keras=tuple(path.name for path in folder.of_keras if path.exists()))
     files.write_text(folder.labels, '\n'.join(classifier.class_names) + '\n')
     files.write_text(folder.card, card.model_card(classifier.description, report))
     records.write_json(folder.report, report.to_json())

@@ -99,7 +99,7 @@ class ExportedFile:
 
 @dataclasses.dataclass(frozen=True)
 class FailedFile:
-  """A TFLite file that could not be made.
+  """A TFLite or ONNX file that could not be made.
 
   Attributes:
     file: the name that it would have had.
@@ -170,7 +170,7 @@ class ExportReport:
     onnx: the ONNX files, if they were asked for; `model.onnx` is the first.
     best_by: the measure that `best` is the least of, see `tickets_tf.export.choice`.
     front: names of the files within the tolerance that no smaller one can replace, the smallest and slowest first.
-    failed: the TFLite files that could not be made.
+    failed: the TFLite and ONNX files that could not be made.
     chosen_on: `'validation'` or `'test'`: the images that files are chosen by.
     chosen_examples: their number.
     interval: Clopper-Pearson interval (95%) of the SavedModel's test accuracy, in [0, 1].
@@ -178,6 +178,7 @@ class ExportReport:
     load_per_core: load average of the last minute over the number of cores, before the export and after it; the second
       holds what the export did itself. None where the system has no load average.
     licence: that of the model; empty: not given.
+    keras: names of the files for Keras 3; empty: none were asked for.
   """
   saved_model: ExportedSavedModel
   tflite: tuple[ExportedFile, ...]
@@ -196,6 +197,7 @@ class ExportReport:
   class_examples: tuple[int, ...] = ()
   load_per_core: tuple[float | None, float | None] = (None, None)
   licence: str = ''
+  keras: tuple[str, ...] = ()
 
   def to_json(self) -> dict[str, Any]:
     """Returns the report as JSON values: what is in `export.json`."""

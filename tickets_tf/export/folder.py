@@ -46,6 +46,11 @@ class ExportFolder:
     return self.path / 'ticket.masks.npz'
 
   @property
+  def of_keras(self) -> tuple[pathlib.Path, ...]:
+    """The files for Keras 3."""
+    return self.keras, self.keras_weights, self.keras_masks
+
+  @property
   def report(self) -> pathlib.Path:
     """The `ExportReport`. A folder that has this file may be replaced."""
     return self.path / 'export.json'
