@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import small_network
+
 ROOT = pathlib.Path(__file__).parents[2]
-TINY = ['--pruners=random,lr_rewinding', '--ratios=0.8', '--model=resnet8', '--width=4', '--epochs=1', '--batch_size=8',
-        '--samples_per_class=2', '--noprogress']
+TINY = ['--pruners=random,lr_rewinding', '--ratios=0.8', f'--model={small_network.NAME}', '--width=4', '--epochs=1',
+        '--batch_size=8', '--samples_per_class=2', '--noprogress']
 
 
 def call(*words, **variables):
