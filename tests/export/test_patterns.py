@@ -33,7 +33,7 @@ def test_dense_layers_in_blocks_are_computed_sparse(pattern, in_blocks, dense_la
   for name, tolerance in (('sparse_float32', 1e-5), ('sparse_float16', 1e-2)):
     content = tflite.convert(ticket, tflite.VARIANTS[name], digits.train.images[:20])
     layers = flatbuffer.sparse_layers(content)
-    # The converter finds blocks in the small classifier by chance, too.
+    # There are blocks in the small classifier by chance, too.
     native = in_blocks and name == 'sparse_float32'
     assert (layers.as_they_are >= 2 and layers.made_dense <= 1) if native else (
         layers.as_they_are <= 1 and layers.made_dense >= 2), name

@@ -40,6 +40,29 @@ KERNELS = {
 }
 
 
+def decode(sparsity, values, shape):
+  """Returns the dense kernel of this shape that a file stores as positions and values."""
+  rank = len(shape)
+  coordinates = np.zeros((1, 0), np.int64)  # of what is stored, a column for each level
+  for level in sparsity.dimMetadata:
+    if level.format == flatbuffer.schema.DimensionType.DENSE:
+      counts = np.full(len(coordinates), level.denseSize)
+      column = np.tile(np.arange(level.denseSize), len(coordinates))
+    else:
+      counts = np.diff(np.asarray(level.arraySegments.values, np.int64))
+      column = np.asarray(level.arrayIndices.values, np.int64)
+    coordinates = np.column_stack([np.repeat(coordinates, counts, axis=0), column])
+  by_dimension = coordinates[:, np.argsort(sparsity.traversalOrder)]
+  places = by_dimension[:, :rank]
+  for number, dimension in enumerate(sparsity.blockMap if sparsity.blockMap is not None else ()):
+    # The levels of blocks are the last, in the order of the map.
+    places[:, dimension] *= sparsity.dimMetadata[rank + number].denseSize
+    places[:, dimension] += coordinates[:, rank + number]
+  kernel = np.zeros(shape, values.dtype)
+  kernel[tuple(places.T)] = values
+  return kernel
+
+
 @pytest.mark.parametrize('name', KERNELS)
 def test_what_is_encoded_is_decoded(name):
   kernel = KERNELS[name]
@@ -48,7 +71,7 @@ def test_what_is_encoded_is_decoded(name):
   assert best == min(sizes, key=lambda each: each[0])[1]
   for size, encoding in [*sizes[::97], *((size, each) for size, each in sizes if each == best)]:
     sparsity, values = sparse_encoding.encode(kernel, encoding)
-    np.testing.assert_array_equal(sparse_encoding.decode(sparsity, values, kernel.shape), kernel)
+    np.testing.assert_array_equal(decode(sparsity, values, kernel.shape), kernel)
     levels = [level for level in sparsity.dimMetadata if level.format]
     assert size == values.nbytes + sum(level.arraySegments.values.nbytes + level.arrayIndices.values.nbytes
                                        for level in levels)
@@ -87,11 +110,16 @@ def network():
   images = x = keras.Input((8, 8, 1))
   for name in ('first', 'scattered', 'blocks'):
     x = keras.layers.Conv2D(32, 3, padding='same', activation='relu', name=name)(x)
-  model = keras.Model(images, keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x)))
+  x = keras.layers.Dense(8)(keras.layers.GlobalAveragePooling2D()(x))
+  # The converter's blocks of 16 inputs would lose this kernel.
+  x = keras.layers.Dense(64, name='eight_inputs')(x)
+  model = keras.Model(images, keras.layers.Dense(10)(x))
   for name in ('scattered', 'blocks'):
     kernel, bias = model.get_layer(name).get_weights()
     kept = np.moveaxis(KERNELS[name] != 0, 0, 3)  # as TFLite stores it, output channels come first
     model.get_layer(name).set_weights([kernel * kept, bias + 0.1])
+  kernel, bias = model.get_layer('eight_inputs').get_weights()
+  model.get_layer('eight_inputs').set_weights([10 * kernel * (RNG.random(kernel.shape) < 0.2), bias])
   return model
 
 
@@ -135,7 +163,8 @@ def test_what_no_operator_reads_is_left_out(wide):
 
 def test_equal_vectors_are_written_once(wide):
   content = wide['sparse_int8']
-  assert content.count(np.zeros(32, np.int64).tobytes()) == 1, 'zero points of 32 channels'
+  zero_points = np.zeros(32, np.int64).tobytes()
+  assert content.count((32).to_bytes(4, 'little') + zero_points) == 1, 'those of all kernels with 32 channels'
   model = flatbuffer.read(content)
   again = flatbuffer.read(flatbuffer.write(model))
   for before, after in zip(model.subgraphs[0].tensors, again.subgraphs[0].tensors, strict=True):
@@ -164,7 +193,7 @@ def test_weights_of_few_bits(name, bits, wide, network, digits):
       packed = graph.tensors[makers[index].inputs[0]] if index in makers else tensor
       values = model.buffers[packed.buffer].data
       if packed.sparsity is not None:
-        values = sparse_encoding.decode(packed.sparsity, values, packed.shape)
+        values = decode(packed.sparsity, values, packed.shape)
       found[tensor.name.split(b':')[0].decode()] = unpacked(name, tensor, values)
   assert found.keys() == {'scattered', 'blocks'}
   for layer, kernel in found.items():

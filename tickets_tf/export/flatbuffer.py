@@ -85,32 +85,41 @@ def code(model: schema.ModelT, operator: schema.OperatorT) -> int:
   return found
 
 
-def new_operator(model: schema.ModelT, builtin: int, inputs: list[int], outputs: list[int],
-                 version: int = 1) -> schema.OperatorT:
-  """Returns an operator without options that a graph can take.
+def index_of_kind(model: schema.ModelT, builtin: int, version: int) -> int:
+  """Returns the index of a kind of operator in a model, which learns of it if it has none such yet.
 
   Args:
-    model: learns of the kind of operator if it has none yet.
+    model: is changed in place.
     builtin: the kind's number in `schema.BuiltinOperator`.
-    inputs: indices of tensors.
-    outputs: indices of tensors.
     version: what a runtime has to know of the kind.
   """
-  operator = schema.OperatorT()
-  operator.inputs, operator.outputs = inputs, outputs
   for index, each in enumerate(model.operatorCodes):
-    if flatbuffer_utils.get_builtin_code_from_operator_code(each) == builtin and each.version >= version:
-      operator.opcodeIndex = index
-      return operator
+    if (flatbuffer_utils.get_builtin_code_from_operator_code(each), each.version) == (builtin, version):
+      return index
   added = schema.OperatorCodeT()
   added.builtinCode, added.deprecatedBuiltinCode, added.version = builtin, min(builtin, 127), version
-  operator.opcodeIndex = len(model.operatorCodes)
   model.operatorCodes.append(added)
+  return len(model.operatorCodes) - 1
+
+
+def new_operator(model: schema.ModelT, builtin: int, source: int, target: int, version: int = 1) -> schema.OperatorT:
+  """Returns an operator without options, which makes one tensor of another.
+
+  Args:
+    model: is changed in place.
+    builtin: as in `index_of_kind`.
+    source: index of a tensor.
+    target: index of a tensor.
+    version: as in `index_of_kind`.
+  """
+  operator = schema.OperatorT()
+  operator.opcodeIndex = index_of_kind(model, builtin, version)
+  operator.inputs, operator.outputs = [source], [target]
   return operator
 
 
 def remove_unused(model: schema.ModelT) -> None:
-  """Removes the tensors that nothing reads or writes, and the buffers that nothing refers to.
+  """Removes the tensors that nothing reads or writes, and the buffers and kinds of operators that nothing refers to.
 
   Args:
     model: is changed in place.
@@ -131,6 +140,11 @@ def remove_unused(model: schema.ModelT) -> None:
       if signature.subgraphIndex == number:
         for tensor in [*signature.inputs, *signature.outputs]:
           tensor.tensorIndex = places[tensor.tensorIndex]
+  operators = [operator for graph in model.subgraphs for operator in graph.operators]
+  kinds = sorted({operator.opcodeIndex for operator in operators})
+  model.operatorCodes = [model.operatorCodes[index] for index in kinds]
+  for operator in operators:
+    operator.opcodeIndex = kinds.index(operator.opcodeIndex)
   referring = [*(tensor for graph in model.subgraphs for tensor in graph.tensors), *(model.metadata or ())]
   buffers = sorted({each.buffer for each in referring} | {0})  # The first is that of all tensors without one.
   model.buffers = [model.buffers[index] for index in buffers]

@@ -26,10 +26,10 @@ Array = npt.NDArray[Any]
 
 
 def store_in_eight_bits(model: schema.ModelT) -> None:
-  """Stores float32 kernels in 8 bits, sparse where that takes fewer bytes; they become float32 again when it is loaded.
+  """Stores float32 kernels in 8 bits; DEQUANTIZE makes them float32 again when the file is loaded.
 
-  The runtime cannot compute with 8-bit weights from DENSIFY while activations are in floating point: XNNPACK refuses
-  such a file (seen with ai_edge_litert 2.3). What it can unpack is DENSIFY and then DEQUANTIZE.
+  So they can be sparse. XNNPACK refuses a file that computes with 8-bit weights from DENSIFY while activations are in
+  floating point (seen with ai_edge_litert 2.3), but unpacks by DENSIFY and then DEQUANTIZE.
 
   Args:
     model: is changed in place.
@@ -46,10 +46,9 @@ def store_in_eight_bits(model: schema.ModelT) -> None:
       _set_integers(model, packed, schema.TensorType.INT8, _rounded(values, scales, channels, 8), scales, channels)
       graph.tensors.append(packed)
       kernel.buffer = 0
-      made[index] = flatbuffer.new_operator(model, schema.BuiltinOperator.DEQUANTIZE, [len(graph.tensors) - 1], [index],
+      made[index] = flatbuffer.new_operator(model, schema.BuiltinOperator.DEQUANTIZE, len(graph.tensors) - 1, index,
                                             _DEQUANTIZE_VERSION)
     graph.operators = [*made.values(), *graph.operators]
-  sparse_kernels.sparsify(model)
 
 
 def store_in_four_bits(model: schema.ModelT) -> None:

@@ -7,7 +7,7 @@ segments and indices (`SparsityParameters` in TFLite's schema).
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -126,26 +126,3 @@ def _vector(values: Array) -> tuple[Any, int]:
       found.values = values.astype(dtype)
       return found, number
   raise ValueError(f'{values.max()} is too large for TFLite')
-
-
-def decode(sparsity: schema.SparsityParametersT, values: Array, shape: Sequence[int]) -> Array:
-  """Returns the dense kernel of this shape that a file stores as positions and values."""
-  rank = len(shape)
-  coordinates = np.zeros((1, 0), np.int64)  # of what is stored, a column for each level
-  for level in sparsity.dimMetadata:
-    if level.format == schema.DimensionType.DENSE:
-      counts = np.full(len(coordinates), level.denseSize)
-      column = np.tile(np.arange(level.denseSize), len(coordinates))
-    else:
-      counts = np.diff(np.asarray(level.arraySegments.values, np.int64))
-      column = np.asarray(level.arrayIndices.values, np.int64)
-    coordinates = np.column_stack([np.repeat(coordinates, counts, axis=0), column])
-  by_dimension = coordinates[:, np.argsort(sparsity.traversalOrder)]
-  places = by_dimension[:, :rank]
-  for number, dimension in enumerate(sparsity.blockMap if sparsity.blockMap is not None else ()):
-    # The levels of blocks are the last, in the order of the map.
-    places[:, dimension] *= sparsity.dimMetadata[rank + number].denseSize
-    places[:, dimension] += coordinates[:, rank + number]
-  kernel = np.zeros(shape, values.dtype)
-  kernel[tuple(places.T)] = values
-  return kernel

@@ -39,8 +39,7 @@ class Variant:
     prepare: sets up the converter for these numbers.
     integers: whether images and probabilities are computed as integers too. `prepare` then sees the network from float
       images on.
-    finish: changes what the converter made. With it the converter stores all kernels densely, and `finish` makes them
-      sparse.
+    finish: changes what the converter made, before kernels become sparse.
     bits: of a stored weight, for the reference that sizes are compared with, see `size.Reference`; None if it is not
       known, and the size is then compared with nothing.
     other_bits: likewise of all other parameters, such as biases.
@@ -135,8 +134,6 @@ def convert(classifier: SavedModelClassifier, variant: Variant,
   """
   converter = _converter(classifier, variant.integers)
   variant.prepare(converter, calibration)
-  if variant.sparse and variant.finish is None:
-    converter.optimizations = [*converter.optimizations, tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
   with notes.dropped():
     try:
       content = converter.convert()
@@ -144,7 +141,7 @@ def convert(classifier: SavedModelClassifier, variant: Variant,
       # The converter's message begins with a line of the code that called it.
       reason = str(error).splitlines()[0].rpartition('error: ')[2]
       raise TicketsError(f'{variant.name}: cannot be converted to TFLite: {reason}') from error
-  return enclose(_finished(content, variant.finish, classifier.description), classifier.description)
+  return enclose(_finished(content, variant, classifier.description), classifier.description)
 
 
 def _converter(classifier: SavedModelClassifier, integer: bool) -> tf.lite.TFLiteConverter:
@@ -173,12 +170,13 @@ def _with_full_range(images: npt.NDArray[np.uint8]) -> Iterator[list[npt.NDArray
     yield [image[None]]
 
 
-def _finished(content: bytes, finish: Finish | None, description: Mapping[str, Any]) -> bytes:
+def _finished(content: bytes, variant: Variant, description: Mapping[str, Any]) -> bytes:
   model = flatbuffer.read(content)
-  if finish is not None:
-    finish(model)
-  sparse_kernels.densify_before_lengthening(model)
-  sparse_kernels.store_smallest(model)
+  if variant.finish is not None:
+    variant.finish(model)
+  if variant.sparse:
+    sparse_kernels.sparsify(model)
+  flatbuffer.remove_unused(model)
   flatbuffer.shorten_names(model)
   tflite_metadata.add(model, description)
   return flatbuffer.write(model)
