@@ -60,6 +60,12 @@ def test_keras_3_loads_it_and_computes_the_same(written, network, digits):
   np.testing.assert_allclose(model.predict(images, verbose=0), expected, rtol=0, atol=limit)
 
 
+def test_it_is_no_classifier_of_this_package(written):
+  for path in (written[0].keras, written[0].keras_weights):
+    with pytest.raises(UsageError, match=f'^{path}: a file for Keras, which keras.models.load_model reads; give the '):
+      tickets_tf.load_ticket(path)
+
+
 def test_the_masks_are_read_again(written, network, mask):
   folder, _ = written
   assert load_mask(folder.keras_masks, tickets_tf.prunable_kernels(network)) == mask

@@ -38,4 +38,10 @@ def _tflite(path: pathlib.Path) -> Classifier:
   return TFLiteClassifier(path)
 
 
-_FILES: dict[str, Callable[[pathlib.Path], Classifier]] = {'.onnx': OnnxClassifier, '.tflite': _tflite}
+def _keras(path: pathlib.Path) -> Classifier:
+  raise UsageError(f'{path}: a file for Keras, which keras.models.load_model reads; give the SavedModel, a .tflite or an '
+                   '.onnx file of the export')
+
+
+_FILES: dict[str, Callable[[pathlib.Path], Classifier]] = {
+    '.h5': _keras, '.keras': _keras, '.onnx': OnnxClassifier, '.tflite': _tflite}
