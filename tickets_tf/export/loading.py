@@ -39,8 +39,8 @@ def _tflite(path: pathlib.Path) -> Classifier:
 
 
 def _keras(path: pathlib.Path) -> Classifier:
-  raise UsageError(f'{path}: a file for Keras, which keras.models.load_model reads; give the SavedModel, a .tflite or an '
-                   '.onnx file of the export')
+  raise UsageError(f'{path}: a file for Keras, which keras.models.load_model reads; give the SavedModel, a .tflite or '
+                   'an .onnx file of the export')
 
 
 _FILES: dict[str, Callable[[pathlib.Path], Classifier]] = {
