@@ -24,8 +24,8 @@ from tickets_tf.runs.settings import Settings
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ('README.md', 'CONTRIBUTING.md')] + sorted((ROOT / 'docs').glob('*.md'))
 TABLES = {'scores': registry.SCORES, 'allocations': registry.ALLOCATIONS, 'patterns': registry.PATTERNS,
-          'mask updates': registry.MASK_UPDATES, 'sanity checks': registry.CHECKS, 'networks': registry.MODELS, 'data sets': registry.DATASETS,
-          'rules': rules.RULES}
+          'mask updates': registry.MASK_UPDATES, 'sanity checks': registry.CHECKS, 'networks': registry.MODELS,
+          'data sets': registry.DATASETS, 'rules': rules.RULES}
 pages = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
 
 
