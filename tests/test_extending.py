@@ -170,7 +170,7 @@ def package(tmp_path_factory):
 def add_row(path, table, line):
   """Puts a line at the end of a table that begins at the left margin."""
   before, start, rest = re.split(rf'(^{table}\b[^\n]*\n)', path.read_text(), maxsplit=1, flags=re.MULTILINE)
-  body, end, rest = re.split(r'(^[)}]+\n)', rest, maxsplit=1, flags=re.MULTILINE)
+  body, end, rest = re.split(r'(^[)}].*\n)', rest, maxsplit=1, flags=re.MULTILINE)
   assert not re.search(r'^\S', body, re.MULTILINE), f'{table} has a line for each entry'
   path.write_text(f'{before}{start}{body}{line}\n{end}{rest}')
 
