@@ -131,6 +131,7 @@ class Subclassed(tf_keras.Model):
     return x
 
 
+@pytest.mark.filterwarnings('ignore:The object being serialized includes a `lambda`')
 @pytest.mark.parametrize('calls, expected', [
     ([Block(name='b')], r"model: the layer 'b' \(Block\) has no twin in Keras 3"),
     ([L.Lambda(lambda x: x, name='f')], r"the layer 'f' \(Lambda\) has no twin in Keras 3"),
