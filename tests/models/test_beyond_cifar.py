@@ -6,6 +6,7 @@ import pytest
 from tickets_tf import models
 from tickets_tf import registry
 from tickets_tf.errors import UsageError
+from tickets_tf.models import vit
 from tickets_tf.pruning.allocation import allocate
 from tickets_tf.pruning.allocation import kept_total
 from tickets_tf.pruning.mask import Mask
@@ -42,7 +43,6 @@ def test_a_network_has_its_size_and_its_paths_connect(name):
     (('resnet50', (31, 40, 3), 10), 'model resnet50: images of 31x40; at least 32x32'),
     (('mobilenet_v2', (40, 31, 3), 10), 'model mobilenet_v2: images of 40x31; at least 32x32'),
     (('vit_tiny', (8, 7, 3), 10), 'model vit_tiny: images of 8x7; at least 8x8'),
-    (('vit_tiny', (8, 8, 3), 10, None, 6), '--width=6: vit_tiny takes a multiple of 4'),
     (('wide_resnet16_8', (7, 8, 3), 10), 'model wide_resnet16_8: images of 7x8; at least 8x8'),
     (('wide_resnet18_2', (8, 8, 3), 10), r'model wide_resnet18_2: the depth must be 6n \+ 4'),
     (('resnet20_2', (8, 8, 3), 10), "model 'resnet20_2' takes no factor"),
@@ -50,6 +50,14 @@ def test_a_network_has_its_size_and_its_paths_connect(name):
 def test_networks_that_do_not_exist(arguments, expected):
   with pytest.raises(UsageError, match=expected):
     models.build_model(*arguments)
+
+
+@pytest.mark.parametrize('width', [1, 6, 8])
+def test_every_place_of_a_vision_transformer_has_a_position_of_its_own(width):
+  found = vit._positions(3, 5, width)
+  assert found.shape == (15, width) and found.dtype == np.float32
+  assert len(np.unique(found, axis=0)) == (15 if width > 3 else 1)
+  assert width < 4 or np.allclose(found[:, 0], np.sin(np.repeat(np.arange(3), 5))), 'the row at the first rate'
 
 
 def test_a_name_has_a_depth_and_a_factor():

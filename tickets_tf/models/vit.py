@@ -5,7 +5,6 @@ import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
-from tickets_tf.errors import UsageError
 from tickets_tf.models import layers
 
 _BLOCKS, _HEADS, _WIDENING = 12, 3, 4
@@ -19,17 +18,15 @@ def vit_tiny(input_shape: tuple[int, ...] = (224, 224, 3), num_classes: int = 10
   Args:
     input_shape: (height, width, channels), from 8x8 up.
     num_classes: number of outputs.
-    width: features of each patch; a multiple of 4, as positions are sines and cosines of rows and columns.
+    width: features of each patch.
 
   Returns:
     A `tf_keras.Model` to logits [N, num_classes].
 
   Raises:
-    UsageError: if the images are too small, or for another width.
+    UsageError: if the images are too small.
   """
   layers.check_size('vit_tiny', input_shape, 8)
-  if width % 4:
-    raise UsageError(f'--width={width}: vit_tiny takes a multiple of 4')
   patch = min(max(min(input_shape[:2]) // 8, 2), 16)
   inputs = keras.Input(input_shape, name='image')
   x = keras.layers.Conv2D(width, patch, patch, 'same', name='patches')(inputs)
@@ -57,8 +54,12 @@ def _norm(x: tf.Tensor, name: str) -> tf.Tensor:
 
 
 def _positions(rows: int, columns: int, width: int) -> npt.NDArray[np.float32]:
-  """Returns sines and cosines of each patch's row and column, float32 [rows * columns, width] (Beyer et al. 2022)."""
+  """Returns sines and cosines of each patch's row and column, float32 [rows * columns, width] (Beyer et al. 2022).
+
+  They take four features for each rate. Features that are left over have zeros.
+  """
   place = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing='ij'), -1).reshape(-1, 2, 1)
   rates = 10000.0**-(np.arange(width // 4) / max(width // 4 - 1, 1))
   angles = (place * rates).reshape(rows * columns, -1)
-  return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
+  left_over = np.zeros((rows * columns, width % 4))
+  return np.concatenate([np.sin(angles), np.cos(angles), left_over], axis=1).astype(np.float32)
