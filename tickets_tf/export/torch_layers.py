@@ -6,93 +6,12 @@ In PyTorch's tensors the channels come first: [N, height, width, channels] of Ke
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import tf_keras as keras
 
-from tickets_tf.errors import UsageError
+from tickets_tf.export.torch_call import Call, Code, activated, check_channels_last, numbers, on_last_axis, refused
 
 _L = keras.layers
-Shape = tuple[int | None, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Call:
-  """One call of a layer.
-
-  Attributes:
-    layer: the layer.
-    names: the attributes that hold its modules, e.g. `['self.conv1']`; it uses as many as it makes.
-    inputs: variables that hold its inputs.
-    shapes: shapes of the inputs in Keras, with the axis of images; None where they are open.
-    channels_first: of a layer that flattens: whether it does as `torch.flatten`, because the weights behind it are in
-      that order.
-  """
-  layer: Any
-  names: Sequence[str]
-  inputs: Sequence[str]
-  shapes: Sequence[Shape]
-  channels_first: bool = False
-
-  @property
-  def x(self) -> str:
-    """The variable of the only input."""
-    if len(self.inputs) != 1:
-      raise refused(self.layer, f'has {len(self.inputs)} inputs')
-    return self.inputs[0]
-
-  @property
-  def rank(self) -> int:
-    """Number of axes of the first input."""
-    return len(self.shapes[0])
-
-
-@dataclasses.dataclass(frozen=True)
-class Code:
-  """What becomes of one call.
-
-  Attributes:
-    expression: what the call computes.
-    modules: the modules that it uses, as code, in the order of `Call.names`; empty for a layer without weights.
-  """
-  expression: str
-  modules: tuple[str, ...] = ()
-
-
-def refused(layer: Any, why: str) -> UsageError:
-  """Returns the error of a layer that cannot be written in PyTorch."""
-  return UsageError(f'--to=torch: the layer {layer.name!r} ({type(layer).__name__}) {why}, which is not written in '
-                    'PyTorch')
-
-
-# By Keras' name; {} is the argument.
-_ACTIVATIONS = {
-    'linear': '{}', 'relu': 'F.relu({})', 'relu6': 'F.relu6({})', 'elu': 'F.elu({})', 'selu': 'F.selu({})',
-    'gelu': 'F.gelu({})', 'silu': 'F.silu({})', 'swish': 'F.silu({})', 'mish': 'F.mish({})',
-    'sigmoid': 'torch.sigmoid({})', 'tanh': 'torch.tanh({})', 'softplus': 'F.softplus({})',
-    'softsign': 'F.softsign({})', 'exponential': 'torch.exp({})', 'leaky_relu': 'F.leaky_relu({}, 0.2)',
-    'softmax': 'F.softmax({}, 1)', 'log_softmax': 'F.log_softmax({}, 1)'}
-
-
-def _activated(layer: Any, expression: str) -> str:
-  name = getattr(layer.activation, '__name__', '')
-  if name not in _ACTIVATIONS or keras.activations.get(name) is not layer.activation:
-    raise refused(layer, f'has the activation {name or layer.activation!r}')
-  return _ACTIVATIONS[name].format(expression)
-
-
-def _channels_last(layer: Any) -> None:
-  if getattr(layer, 'data_format', 'channels_last') != 'channels_last':
-    raise refused(layer, f'has data_format={layer.data_format}')
-
-
-def _moved(x: str, rank: int, inner: str) -> str:
-  # What acts on the last axis, with {} for its argument, on channels that come first.
-  return inner.format(x) if rank == 2 else inner.format(f'{x}.movedim(1, -1)') + '.movedim(-1, 1)'
-
-
-def _arguments(values: Sequence[int]) -> str:
-  return repr(values[0]) if len(set(values)) == 1 else repr(tuple(values))
 
 
 def _same(call: Call, sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> list[tuple[int, int]]:
@@ -119,7 +38,7 @@ def _padded(x: str, added: Sequence[tuple[int, int]], value: str = '') -> str:
 def _conv(call: Call, name: str, inputs: int, outputs: int, groups: int, bias: bool, kernel: Sequence[int]) -> Code:
   """Returns a convolution, with the padding inside it if it is the same on both sides."""
   layer = call.layer
-  _channels_last(layer)
+  check_channels_last(layer)
   strides, dilations = layer.strides, layer.dilation_rate
   added = [(0, 0)] * len(kernel)
   if layer.padding == 'same':
@@ -128,10 +47,10 @@ def _conv(call: Call, name: str, inputs: int, outputs: int, groups: int, bias: b
     added = [((kernel[0] - 1) * dilations[0], 0)]
   even = all(before == behind for before, behind in added)
   options = [('stride', strides, 1), ('padding', [before for before, _ in added], 0), ('dilation', dilations, 1)]
-  words = [f'{word}={_arguments(values)}' for word, values, plain in options
+  words = [f'{word}={numbers(values)}' for word, values, plain in options
            if any(value != plain for value in values) and (word != 'padding' or even)]
   words += [f'groups={groups}'] * (groups > 1) + ['bias=False'] * (not bias)
-  made = ', '.join([f'nn.Conv{len(kernel)}d({inputs}, {outputs}, {_arguments(kernel)}', *words]) + ')'
+  made = ', '.join([f'nn.Conv{len(kernel)}d({inputs}, {outputs}, {numbers(kernel)}', *words]) + ')'
   return Code(f'{name}({call.x if even else _padded(call.x, added)})', (made,))
 
 
@@ -139,14 +58,14 @@ def _plain_conv(call: Call) -> Code:
   layer = call.layer
   code = _conv(call, call.names[0], call.shapes[0][-1] or 0, layer.filters, layer.groups, layer.use_bias,
                layer.kernel_size)
-  return dataclasses.replace(code, expression=_activated(layer, code.expression))
+  return dataclasses.replace(code, expression=activated(layer, code.expression))
 
 
 def _depthwise(call: Call) -> Code:
   layer, channels = call.layer, call.shapes[0][-1] or 0
   code = _conv(call, call.names[0], channels, channels * layer.depth_multiplier, channels, layer.use_bias,
                layer.kernel_size)
-  return dataclasses.replace(code, expression=_activated(layer, code.expression))
+  return dataclasses.replace(code, expression=activated(layer, code.expression))
 
 
 def _separable(call: Call) -> Code:
@@ -156,13 +75,13 @@ def _separable(call: Call) -> Code:
   ones = (1,) * len(layer.kernel_size)
   bias = '' if layer.use_bias else ', bias=False'
   second = f'nn.Conv{len(ones)}d({between}, {layer.filters}, 1{bias})'
-  return Code(_activated(layer, f'{call.names[1]}({first.expression})'), (*first.modules, second))
+  return Code(activated(layer, f'{call.names[1]}({first.expression})'), (*first.modules, second))
 
 
 def _dense(call: Call) -> Code:
   layer = call.layer
   made = f'nn.Linear({call.shapes[0][-1]}, {layer.units}{"" if layer.use_bias else ", bias=False"})'
-  return Code(_activated(layer, _moved(call.x, call.rank, f'{call.names[0]}({{}})')), (made,))
+  return Code(activated(layer, on_last_axis(call.x, call.rank, f'{call.names[0]}({{}})')), (made,))
 
 
 def _batch_norm(call: Call) -> Code:
@@ -179,18 +98,18 @@ def _layer_norm(call: Call) -> Code:
   if [axis % call.rank for axis in layer.axis] != [call.rank - 1]:
     raise refused(layer, f'normalises axes {list(layer.axis)}')
   made = f'nn.LayerNorm({call.shapes[0][-1]}, eps={float(layer.epsilon)!r})'
-  return Code(_moved(call.x, call.rank, f'{call.names[0]}({{}})'), (made,))
+  return Code(on_last_axis(call.x, call.rank, f'{call.names[0]}({{}})'), (made,))
 
 
 def _zero_padding(call: Call) -> Code:
-  _channels_last(call.layer)
+  check_channels_last(call.layer)
   padding = call.layer.padding
   return Code(_padded(call.x, [padding] if isinstance(padding[0], int) else padding))
 
 
 def _pool(call: Call) -> Code:
   layer = call.layer
-  _channels_last(layer)
+  check_channels_last(layer)
   kind = 'Max' if type(layer) in (_L.MaxPooling1D, _L.MaxPooling2D, _L.MaxPooling3D) else 'Avg'
   sizes, strides = (value if isinstance(value, tuple) else (value,) for value in (layer.pool_size, layer.strides))
   added = [(0, 0)] * len(sizes)
@@ -199,12 +118,12 @@ def _pool(call: Call) -> Code:
     if kind == 'Avg' and any(map(any, added)):
       raise refused(layer, 'averages over less at the borders')
   x = _padded(call.x, added, ', value=-torch.inf')
-  return Code(f'F.{kind.lower()}_pool{len(sizes)}d({x}, {_arguments(sizes)}, {_arguments(strides)})')
+  return Code(f'F.{kind.lower()}_pool{len(sizes)}d({x}, {numbers(sizes)}, {numbers(strides)})')
 
 
 def _global_pool(call: Call) -> Code:
   layer = call.layer
-  _channels_last(layer)
+  check_channels_last(layer)
   reduce = 'amax' if 'Max' in type(layer).__name__ else 'mean'
   axes = tuple(range(2, call.rank))
   return Code(f'{call.x}.{reduce}({axes}{", keepdim=True" if layer.keepdims else ""})')
@@ -252,7 +171,7 @@ def _concatenate(call: Call) -> Code:
 
 
 def _flatten(call: Call) -> Code:
-  _channels_last(call.layer)
+  check_channels_last(call.layer)
   first = call.channels_first or call.rank < 3
   return Code(f'torch.flatten({call.x if first else f"{call.x}.movedim(1, -1)"}, 1)')
 
@@ -269,7 +188,7 @@ def _reshape(call: Call) -> Code:
 
 
 def _permute(call: Call) -> Code:
-  return Code(_moved(call.x, call.rank, f'{{}}.permute(0, {", ".join(map(str, call.layer.dims))})'))
+  return Code(on_last_axis(call.x, call.rank, f'{{}}.permute(0, {", ".join(map(str, call.layer.dims))})'))
 
 
 def _rescaling(call: Call) -> Code:
@@ -281,7 +200,7 @@ def _rescaling(call: Call) -> Code:
 
 def _upsampling(call: Call) -> Code:
   layer = call.layer
-  _channels_last(layer)
+  check_channels_last(layer)
   if layer.interpolation != 'nearest':
     raise refused(layer, f'has interpolation={layer.interpolation}')
   return Code(f'F.interpolate({call.x}, scale_factor={tuple(map(float, layer.size))})')
@@ -317,7 +236,7 @@ CODES: dict[type, Callable[[Call], Code]] = {
                      _L.AveragePooling3D), _pool),
     **dict.fromkeys((_L.GlobalAveragePooling1D, _L.GlobalAveragePooling2D, _L.GlobalAveragePooling3D,
                      _L.GlobalMaxPooling1D, _L.GlobalMaxPooling2D, _L.GlobalMaxPooling3D), _global_pool),
-    _L.Activation: lambda call: Code(_activated(call.layer, call.x)),
+    _L.Activation: lambda call: Code(activated(call.layer, call.x)),
     _L.ReLU: _relu,
     _L.LeakyReLU: lambda call: Code(f'F.leaky_relu({call.x}, {float(call.layer.alpha):g})'),
     _L.ELU: lambda call: Code(f'F.elu({call.x}, {float(call.layer.alpha):g})'),

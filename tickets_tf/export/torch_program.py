@@ -15,6 +15,7 @@ import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.exchange import Told, layouts
+from tickets_tf.export import torch_call
 from tickets_tf.export import torch_layers
 from tickets_tf.models.modules import Module, modules
 
@@ -96,7 +97,7 @@ class _Step:
   layer: Any
   inputs: tuple[int, ...]
   output: int
-  shapes: tuple[torch_layers.Shape, ...]
+  shapes: tuple[torch_call.Shape, ...]
 
 
 def program(model: keras.Model) -> Program:
@@ -125,7 +126,7 @@ def program(model: keras.Model) -> Program:
   lines: list[tuple[str, str]] = []
   for step in steps:
     own = of_layer.get(id(step.layer), [])
-    code = torch_layers.translate(torch_layers.Call(
+    code = torch_layers.translate(torch_call.Call(
         step.layer, [f'self.{name}' for name in own], [names[value] for value in step.inputs], step.shapes,
         step.output in flattening))
     made.update(zip(own, code.modules, strict=True))
@@ -154,7 +155,7 @@ def _steps(model: keras.Model) -> tuple[list[_Step], int]:
           shapes = tuple(tuple(tensor.shape) for tensor in node.keras_inputs)
           steps.append(_Step(node.layer, inputs, results[0], shapes))
         if len(outputs) != len(results):
-          raise torch_layers.refused(node.layer, f'has {len(outputs)} outputs')
+          raise torch_call.refused(node.layer, f'has {len(outputs)} outputs')
         values.update(zip(map(id, outputs), results, strict=True))
     return [values[id(tensor)] for tensor in network.outputs]
 
@@ -167,7 +168,7 @@ def _check_arguments(node: Any) -> None:
   tensors = {id(tensor) for tensor in node.keras_inputs}
   given = tf.nest.flatten([node.call_args, {key: value for key, value in node.call_kwargs.items() if key != 'name'}])
   if any(value is not None and id(value) not in tensors for value in given):
-    raise torch_layers.refused(node.layer, 'is called with arguments of its own')
+    raise torch_call.refused(node.layer, 'is called with arguments of its own')
 
 
 def _attributes(names: Iterable[str]) -> dict[str, str]:
