@@ -176,8 +176,11 @@ def test_bits_of_positions_count_the_masks_that_a_pattern_allows(name, shape):
     # Also known is how many weights the smaller last groups keep, if there are any.
     last = sum(group.sum() for group in groups(mask) if len(group) < 4)
     counted.setdefault((mask.sum(), 0 if name == 'unstructured' else last), []).append(mask)
+  # A pattern that does not count its masks is taken for one without a pattern, which has more.
+  counts = name == 'unstructured' or pattern.position_bits is not patterns.free_bits
   for same in counted.values():
-    assert pattern.position_bits(same[0]) == pytest.approx(np.log2(len(same)), abs=1e-6)
+    bits, known = pattern.position_bits(same[0]), np.log2(len(same))
+    assert bits == pytest.approx(known, abs=1e-6) if counts else bits > known - 1e-6
     assert pattern.position_bits(same[-1]) == pattern.position_bits(same[0])
 
 
