@@ -243,7 +243,8 @@ def test_two_replicas_see_the_batches_of_one(unbroken, tmp_path):
   # Batch norm takes each replica's own half, so the weights agree in their start and their data, not in their bits.
   losses = [[json.loads(line)['loss'] for line in (Run(each).folder.path / 'metrics.jsonl').read_text().splitlines()]
             for each in (alone, shared)]
-  np.testing.assert_allclose(*losses, rtol=0.1)
+  # If both replicas saw the same half of each batch, they would be three times as far apart.
+  np.testing.assert_allclose(*losses, rtol=1e-3)
 
 
 def test_settings_that_cannot_be_leave_nothing_behind(tmp_path):
