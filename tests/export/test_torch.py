@@ -9,14 +9,17 @@ import runpy
 import numpy as np
 import pytest
 import safetensors.numpy
+import tensorflow as tf
 import tf_keras as keras
 
 import tickets_tf
 from tickets_tf import data
+from tickets_tf import exchange
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import tickets
 from tickets_tf.export import torch_folder
 from tickets_tf.export import torch_program
+from tickets_tf.models.modules import modules
 from tickets_tf.pruning.mask import load_mask
 
 L = keras.layers
@@ -55,7 +58,20 @@ def inside():
   return keras.Model(inputs, L.Dense(10, name='last')(x))
 
 
-@pytest.fixture(scope='module', params=[resnet, vgg, odd, inside], ids=lambda build: build.__name__)
+def attention():
+  """Attention within tokens and across, fixed positions, GELU of both kinds, and a number in a product."""
+  inputs = keras.Input(SHAPE)
+  tokens = L.Reshape((16, 6), name='tokens')(L.Conv2D(6, 2, (4, 1), padding='same', name='patches')(inputs))
+  tokens = tokens + tf.constant(np.random.default_rng(2).normal(size=(1, 16, 6)), tf.float32)
+  y = L.LayerNormalization(name='norm')(tokens)
+  x = L.Add()([tokens, L.MultiHeadAttention(3, 2, name='self')(y, y)])
+  other = tf.nn.gelu(L.Dense(5, 'gelu', name='other')(L.Reshape((8, 24), name='rows')(inputs)), approximate=True) * 3.0
+  x = L.MultiHeadAttention(2, 4, value_dim=3, use_bias=False, dropout=0.5, output_shape=7, name='across')(
+      x, key=L.Dense(9, name='key')(other), value=other)
+  return keras.Model(inputs, L.Dense(10, name='last')(L.GlobalAveragePooling1D()(x)))
+
+
+@pytest.fixture(scope='module', params=[resnet, vgg, odd, inside, attention], ids=lambda build: build.__name__)
 def written(request, tmp_path_factory):
   """(network, mask, folders with masks and without, what was said)."""
   model = request.param()
@@ -85,6 +101,10 @@ def test_masks_come_back(written):
     return  # Only the map says that this one flattens as Keras does.
   for name in ('masks', 'folded'):
     assert load_mask(folder / name / 'model.safetensors', kernels, 'torch') == mask
+  with exchange.opened(folder / 'masks' / 'model.safetensors') as container:
+    found = exchange.read_network(container, modules(model), 'torch', {
+        name: entry if isinstance(entry, str) else entry['module'] for name, entry in names.items()}, 'fail')
+  assert all(np.array_equal(found.weights[kernel.name], kernel.variable.numpy()) for kernel in kernels)
 
 
 def test_arrays_are_those_of_a_state_dict(written):
@@ -111,6 +131,10 @@ def test_arrays_are_those_of_a_state_dict(written):
     elif kernel.name in ('depthwise', 'apart/0'):
       expected = [[values[:, :, channel, part]] for channel in range(values.shape[2])
                   for part in range(values.shape[3])]
+    elif kernel.name.endswith('/attention_output'):
+      expected = [values[..., output].ravel() for output in range(values.shape[-1])]
+    elif '/' in kernel.name and values.ndim == 3:
+      expected = [values[:, head, part] for head in range(values.shape[1]) for part in range(values.shape[2])]
     elif values.ndim == 4:
       expected = [[values[:, :, channel, output] for channel in range(values.shape[2])]
                   for output in range(values.shape[3])]
@@ -123,10 +147,10 @@ def test_code_makes_the_modules_of_the_arrays(written):
   folder = written[2]
   text = (folder / 'masks' / 'network.py').read_text()
   ast.parse(text)
-  made = dict(re.findall(r'self\.(\w+) = nn\.(.*)', text))
+  made = dict(re.findall(r'self\.(\w+) = nn\.(?!Parameter)(.*)', text))
   shapes = {name: values.shape for name, values in
             safetensors.numpy.load_file(folder / 'folded' / 'model.safetensors').items()}
-  assert set(made) == {name.rpartition('.')[0] for name in shapes}
+  assert set(made) == {name.rpartition('.')[0] for name in shapes if '.' in name}
   for name, code in made.items():
     kind, first, second = re.match(r'(\w+?)\(?(?:\dd)?\((\d+)(?:, (\d+))?', code).groups()
     groups = int(dict(re.findall(r'(groups)=(\d+)', code)).get('groups', 1))
@@ -176,6 +200,9 @@ def test_other_layers_are_named():
     return str(error.value)
 
   assert "'mine' (Doubled) is not among the layers" in line_of(Doubled(name='mine')(x))
-  assert 'is called with arguments of its own' in line_of(x * 2.0)
+  assert 'is called with arguments of its own' in line_of(tf.clip_by_value(x, 0.0, 1.0))
+  y = L.Reshape((8, 24))(inputs)
+  masked = L.MultiHeadAttention(1, 2, name='seen')(y, y, use_causal_mask=True)
+  assert "'seen' (MultiHeadAttention) is called with use_causal_mask" in line_of(L.Flatten()(masked))
   assert "'gelu' (Activation) has the activation" in line_of(L.Activation(lambda x: x, name='gelu')(x))
   assert "'gru/0' (GRU) is not exchanged with PyTorch" in line_of(L.GRU(3, name='gru')(L.Reshape((8, 24))(inputs)))

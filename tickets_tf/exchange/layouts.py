@@ -42,6 +42,17 @@ class KernelLike(Shaped, Protocol):
   def depthwise(self) -> bool:
     """Whether every channel has weights of its own."""
 
+  @property
+  def split(self) -> bool:
+    """Whether a dense layer's inputs or outputs are split into heads; PyTorch has them on one axis."""
+
+  @property
+  def fans(self) -> tuple[int, int]:
+    """(number of inputs of one output at one place, number of outputs)."""
+
+  def restored(self, values: np.ndarray) -> np.ndarray:
+    """Returns an array (*places, inputs, outputs) in the kernel's shape."""
+
 
 def key(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
   """Returns the form of an array's shape by which it is compared with `kernel_key`: if they are equal, it fits.
@@ -63,7 +74,7 @@ def kernel_key(kernel: KernelLike, layout: str) -> tuple[int, ...]:
   shape = kernel.shape
   if layout == 'torch' and kernel.depthwise:
     return (*shape[:-2], 1, math.prod(shape[-2:]))
-  return key(shape, layout)
+  return kernel.fans if layout == 'torch' and kernel.split else key(shape, layout)
 
 
 def in_keras_order(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
@@ -88,6 +99,8 @@ def to_keras(values: np.ndarray, kernel: KernelLike, layout: str) -> np.ndarray:
     values = values.reshape(-1, channels, height, width).transpose(2, 3, 1, 0)
   elif layout == 'torch':
     values = from_torch(values)
+    if kernel.split:
+      return kernel.restored(values)
   return values.reshape(kernel.shape)
 
 

@@ -166,7 +166,7 @@ def _assign(weights: Mapping[str, np.ndarray], vectors: Mapping[tuple[str, str],
       module.kernel.variable.assign(weights[module.name])
     for role, variable in module.vectors.items():
       if (module.name, role) in vectors:
-        variable.assign(vectors[module.name, role])
+        variable.assign(vectors[module.name, role].reshape(variable.shape))
   other = sorted({module.layer.epsilon for module in all_modules if module.kernel is None} - {_EPSILON})
   if other:
     say(f'normalisation computes with epsilon={", ".join(map(str, other))} here, as the network says; PyTorch\'s '

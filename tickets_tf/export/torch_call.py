@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import numpy.typing as npt
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
@@ -22,12 +23,16 @@ class Call:
     shapes: shapes of the inputs in Keras, with the axis of images; None where they are open.
     channels_first: of a layer that flattens: whether it does as `torch.flatten`, because the weights behind it are in
       that order.
+    constant: the one argument that is no tensor, or None.
+    constant_name: the attribute that holds it, or the number itself.
   """
   layer: Any
   names: Sequence[str]
   inputs: Sequence[str]
   shapes: Sequence[Shape]
   channels_first: bool = False
+  constant: npt.NDArray[Any] | None = None
+  constant_name: str = ''
 
   @property
   def x(self) -> str:
@@ -58,6 +63,11 @@ def refused(layer: Any, why: str) -> UsageError:
   """Returns the error of a layer that cannot be written in PyTorch."""
   return UsageError(f'--to=torch: the layer {layer.name!r} ({type(layer).__name__}) {why}, which is not written in '
                     'PyTorch')
+
+
+def operator(layer: Any) -> str:
+  """Returns the name of an operator on tensors, e.g. `'add'` of `x + y`; empty for other layers."""
+  return str(getattr(layer, 'symbol', '')).rpartition('.')[2]
 
 
 # By Keras' name; {} is the argument.

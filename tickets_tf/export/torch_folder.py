@@ -89,7 +89,8 @@ def write_torch(network: keras.Model, mask: Mask, dataset: data.Dataset, output:
   text = _TEMPLATES.get_template('torch_network.jinja').render(
       title=title, shape=list(dataset.image_shape), masks=bool(masks), modules=program.modules, steps=program.steps,
       class_names=pprint.pformat(list(dataset.class_names), width=100, compact=True), classes=dataset.num_classes,
-      mean=_numbers(dataset.mean), std=_numbers(dataset.std), result=program.result)
+      mean=_numbers(dataset.mean), std=_numbers(dataset.std), result=program.result,
+      attention=any('(attention(' in expression for _, expression in program.steps))
   with files.replacing(output) as temporary:
     temporary.mkdir(parents=True)
     (temporary / WEIGHTS).write_bytes(safetensors.numpy.save(arrays, {'format': 'pt'}))

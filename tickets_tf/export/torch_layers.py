@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 
 import tf_keras as keras
 
-from tickets_tf.export.torch_call import Call, Code, activated, check_channels_last, numbers, on_last_axis, refused
+from tickets_tf.export.torch_call import (Call, Code, activated, check_channels_last, numbers, on_last_axis, operator,
+                                          refused)
 
 _L = keras.layers
 
@@ -159,7 +160,7 @@ def _joined(template: str) -> Callable[[Call], Code]:
     if len({len(shape) for shape in call.shapes}) > 1:
       raise refused(call.layer, 'joins inputs of several ranks')
     joined = call.inputs[0]
-    for other in call.inputs[1:]:
+    for other in [*call.inputs[1:], *([call.constant_name] if call.constant is not None else [])]:
       joined = template.format(joined, other)
     return Code(f'({joined}) / {len(call.inputs)}' if type(call.layer) is _L.Average else joined)
   return code
@@ -206,10 +207,31 @@ def _upsampling(call: Call) -> Code:
   return Code(f'F.interpolate({call.x}, scale_factor={tuple(map(float, layer.size))})')
 
 
+def _gelu(call: Call) -> Code:
+  return Code(f'F.gelu({call.x}{", approximate=" + repr("tanh") if call.constant else ""})')
+
+
+def _attention(call: Call) -> Code:
+  """Returns attention between four linear layers, whose outputs and inputs are those of all heads together."""
+  layer = call.layer
+  if {len(shape) for shape in call.shapes} != {3} or len(layer.output_shape) != 3:
+    raise refused(layer, 'attends over several axes')
+  tokens = [f'{name}({x}.movedim(1, -1))' for name, x in
+            zip(call.names, (call.inputs[0], call.inputs[2], call.inputs[1]), strict=False)]
+  config = layer.get_config()
+  heads, rate = config['num_heads'], config['dropout']
+  dropout = f', {rate:g} if self.training else 0.0' if rate else ''
+  sizes = [(call.shapes[0][-1], heads * config['key_dim']), (call.shapes[2][-1], heads * config['key_dim']),
+           (call.shapes[1][-1], heads * config['value_dim']), (heads * config['value_dim'], layer.output_shape[-1])]
+  bias = '' if config['use_bias'] else ', bias=False'
+  return Code(f'{call.names[3]}(attention({", ".join(tokens)}, {heads}{dropout})).movedim(-1, 1)',
+              tuple(f'nn.Linear({inputs}, {outputs}{bias})' for inputs, outputs in sizes))
+
+
 # Operators on the tensors of a functional network, as in `x + y`; by the last part of their symbol.
 _OPERATORS: dict[str, Callable[[Call], Code]] = {
     'add': _joined('{} + {}'), 'subtract': _joined('{} - {}'), 'multiply': _joined('{} * {}'),
-    'relu': lambda call: Code(f'F.relu({call.x})'), 'relu6': lambda call: Code(f'F.relu6({call.x})'),
+    'gelu': _gelu, 'relu': lambda call: Code(f'F.relu({call.x})'), 'relu6': lambda call: Code(f'F.relu6({call.x})'),
     'tanh': lambda call: Code(f'torch.tanh({call.x})'), 'sigmoid': lambda call: Code(f'torch.sigmoid({call.x})')}
 
 
@@ -219,10 +241,10 @@ def translate(call: Call) -> Code:
   Raises:
     UsageError: if it is not known what the layer is in PyTorch; the message names it.
   """
-  operator = str(getattr(call.layer, 'symbol', '')).rpartition('.')[2]
-  code = CODES.get(type(call.layer)) or _OPERATORS.get(operator)
+  symbol = operator(call.layer)
+  code = CODES.get(type(call.layer)) or _OPERATORS.get(symbol)
   if code is None:
-    raise refused(call.layer, f'is {operator}' if operator else 'is not among the layers that are known here')
+    raise refused(call.layer, f'is {symbol}' if symbol else 'is not among the layers that are known here')
   return code(call)
 
 
@@ -246,5 +268,5 @@ CODES: dict[type, Callable[[Call], Code]] = {
     _L.Multiply: _joined('{} * {}'), _L.Maximum: _joined('torch.maximum({}, {})'),
     _L.Minimum: _joined('torch.minimum({}, {})'), _L.Concatenate: _concatenate,
     _L.Flatten: _flatten, _L.Reshape: _reshape, _L.Permute: _permute, _L.Rescaling: _rescaling,
-    _L.UpSampling2D: _upsampling,
+    _L.UpSampling2D: _upsampling, _L.MultiHeadAttention: _attention,
 }

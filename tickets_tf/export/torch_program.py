@@ -15,6 +15,7 @@ import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.exchange import Told, layouts
+from tickets_tf.export import torch_arguments
 from tickets_tf.export import torch_call
 from tickets_tf.export import torch_layers
 from tickets_tf.models.modules import Module, modules
@@ -43,6 +44,7 @@ class Program:
     steps: (variable, expression) of every line of `forward`, whose argument is `x`.
     result: the variable of the outputs.
     attributes: name of a `Module` -> its attribute.
+    constants: attribute -> values of every constant in a sum or product, float32, in PyTorch's order.
     chw: kernels whose inputs are a flattened map: (height, width, channels). They are in PyTorch's order, channel by
       channel; those that are left out have their inputs in the order of Keras.
   """
@@ -50,6 +52,7 @@ class Program:
   steps: list[tuple[str, str]]
   result: str
   attributes: dict[str, str]
+  constants: dict[str, npt.NDArray[np.float32]]
   chw: dict[str, tuple[int, int, int]]
 
   def name_map(self, model: keras.Model) -> dict[str, Told]:
@@ -70,7 +73,7 @@ class Program:
       mask: kept weights of each kernel; layers that keep all of them have no mask in PyTorch.
       fold_masks: leave the masks out; the zeros of the weights tell.
     """
-    found: dict[str, npt.NDArray[Any]] = {}
+    found: dict[str, npt.NDArray[Any]] = dict(self.constants)
     for module in modules(model):
       attribute = self.attributes[module.name]
       if module.kernel is not None:
@@ -86,6 +89,8 @@ class Program:
   def _in_order(self, module: Module, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if module.name in self.chw:
       return layouts.to_torch_flattened(values, self.chw[module.name])
+    if module.kernel is not None and module.kernel.split:
+      return layouts.to_torch(module.kernel.arranged(values))
     # What is one channel's own comes behind the channels: (channels x multiplier, 1, height, width).
     depthwise = module.kernel is not None and module.kernel.depthwise
     return layouts.to_torch(values.reshape(*values.shape[:-2], 1, -1) if depthwise else values)
@@ -98,6 +103,7 @@ class _Step:
   inputs: tuple[int, ...]
   output: int
   shapes: tuple[torch_call.Shape, ...]
+  constant: npt.NDArray[Any] | None
 
 
 def program(model: keras.Model) -> Program:
@@ -116,23 +122,30 @@ def program(model: keras.Model) -> Program:
                      f'{len(model.outputs)} outputs; one of each is written')
   steps, result = _steps(model)
   found = modules(model)
-  attributes = _attributes(module.name for module in found)
+  # No layer has a name with a space. Single numbers stand in the code.
+  arrays = [f'constant {step.output}' for step in steps if step.constant is not None and step.constant.ndim]
+  attributes = _attributes([*(module.name for module in found), *arrays])
   of_layer: dict[int, list[str]] = {}
   for module in found:
-    of_layer.setdefault(id(module.layer), []).append(attributes[module.name])
+    of_layer.setdefault(id(module.owner), []).append(attributes[module.name])
   flattening, chw = _in_torch_order(steps, found)
   names = _variables(steps, result)
   made: dict[str, str] = {}
   lines: list[tuple[str, str]] = []
+  constants: dict[str, npt.NDArray[np.float32]] = {}
   for step in steps:
     own = of_layer.get(id(step.layer), [])
+    constant = attributes.get(f'constant {step.output}')
     code = torch_layers.translate(torch_call.Call(
         step.layer, [f'self.{name}' for name in own], [names[value] for value in step.inputs], step.shapes,
-        step.output in flattening))
+        step.output in flattening, step.constant, f'self.{constant}' if constant else str(step.constant)))
+    if constant and step.constant is not None:
+      constants[constant] = torch_arguments.in_torch_order(step.layer, step.constant, len(step.shapes[0]))
+      made[constant] = f'nn.Parameter(torch.zeros({constants[constant].shape}), requires_grad=False)'
     made.update(zip(own, code.modules, strict=True))
     if code.expression != names[step.output]:
       lines.append((names[step.output], code.expression))
-  return Program(list(made.items()), lines, names[result], attributes, chw)
+  return Program(list(made.items()), lines, names[result], attributes, constants, chw)
 
 
 def _steps(model: keras.Model) -> tuple[list[_Step], int]:
@@ -145,15 +158,15 @@ def _steps(model: keras.Model) -> tuple[list[_Step], int]:
       for node in network._nodes_by_depth[depth]:  # pylint: disable=protected-access
         if node.is_input:
           continue
-        _check_arguments(node)
-        inputs = tuple(values[id(tensor)] for tensor in node.keras_inputs)
+        given_here = torch_arguments.arguments(node)
+        inputs = tuple(values[id(tensor)] for tensor in given_here.tensors)
         outputs = tf.nest.flatten(node.outputs)
         if getattr(node.layer, '_is_graph_network', False):
           results = walk(node.layer, inputs)
         else:
           results = [len(steps) + 1]
-          shapes = tuple(tuple(tensor.shape) for tensor in node.keras_inputs)
-          steps.append(_Step(node.layer, inputs, results[0], shapes))
+          shapes = tuple(tuple(tensor.shape) for tensor in given_here.tensors)
+          steps.append(_Step(node.layer, inputs, results[0], shapes, given_here.constant))
         if len(outputs) != len(results):
           raise torch_call.refused(node.layer, f'has {len(outputs)} outputs')
         values.update(zip(map(id, outputs), results, strict=True))
@@ -161,14 +174,6 @@ def _steps(model: keras.Model) -> tuple[list[_Step], int]:
 
   result, = walk(model, [0])
   return steps, result
-
-
-def _check_arguments(node: Any) -> None:
-  # Constants in a call, as in `x * 2`, or a choice such as training=True.
-  tensors = {id(tensor) for tensor in node.keras_inputs}
-  given = tf.nest.flatten([node.call_args, {key: value for key, value in node.call_kwargs.items() if key != 'name'}])
-  if any(value is not None and id(value) not in tensors for value in given):
-    raise torch_call.refused(node.layer, 'is called with arguments of its own')
 
 
 def _attributes(names: Iterable[str]) -> dict[str, str]:
@@ -234,7 +239,7 @@ def _letters() -> Iterator[str]:
 
 
 def _vectors(module: Module) -> dict[str, npt.NDArray[Any]]:
-  found = {role: variable.numpy().astype(np.float32) for role, variable in module.vectors.items()}
+  found = {role: variable.numpy().astype(np.float32).reshape(-1) for role, variable in module.vectors.items()}
   if module.kernel is not None:
     return found
   # PyTorch's layers have both, or neither.

@@ -28,10 +28,11 @@ class Module:
     name: the name of its kernel, or of the normalisation layer.
     layer: the Keras layer; a separable convolution is two modules.
     kernel: its kernel, None for normalisation.
-    vectors: PyTorch's name of an array of one axis -> its `tf.Variable`. What a normalisation layer does not have is
-      left out.
+    vectors: PyTorch's name of an array of one axis -> its `tf.Variable`, which may split that axis into heads. What a
+      normalisation layer does not have is left out.
     channels: number of outputs, or of channels that are normalised.
     after: name of the module whose outputs are normalised, if that is a convolution or dense layer; else empty.
+    attention: the MultiHeadAttention that the layer is inside of, or None.
   """
   name: str
   layer: keras.layers.Layer
@@ -39,6 +40,12 @@ class Module:
   vectors: dict[str, Any]
   channels: int
   after: str = ''
+  attention: keras.layers.Layer | None = None
+
+  @property
+  def owner(self) -> keras.layers.Layer:
+    """The layer that is called for it: of the dense layers of attention, the attention."""
+    return self.layer if self.attention is None else self.attention
 
 
 def modules(model: keras.Model) -> list[Module]:
@@ -48,20 +55,23 @@ def modules(model: keras.Model) -> list[Module]:
     model: a built `tf_keras` model without wrappers.
 
   Raises:
-    UsageError: if a layer has weights that are neither kernels of convolutions and dense layers, nor biases, nor those
-      of batch or layer normalisation; the message names it.
+    UsageError: if a layer has weights that are neither kernels of convolutions, dense layers and attention, nor biases,
+      nor those of batch or layer normalisation; the message names it.
   """
   kernels = prunable_kernels(model)
   found: list[Module] = []
+  attentions: dict[int, keras.layers.Layer] = {}
   for layer, name in named_layers(model):
+    if type(layer) is keras.layers.MultiHeadAttention:
+      attentions |= {id(inner): layer for inner in layer._flatten_layers()}  # pylint: disable=protected-access
     mine = [kernel for kernel in kernels if kernel.layer is layer]
-    made = list(_of_kernels(layer, mine)) if mine else _norm(layer, name, found)
+    made = list(_of_kernels(layer, mine, attentions.get(id(layer)))) if mine else _norm(layer, name, found)
     held = {id(weight) for module in made for weight in _weights(module)}
     # Those of layers inside it are theirs.
     own = layer._trainable_weights + layer._non_trainable_weights  # pylint: disable=protected-access
     if any(id(weight) not in held for weight in own):
       raise UsageError(f'the layer {name!r} ({type(layer).__name__}) has weights that are not exchanged with PyTorch; '
-                       'convolutions, dense layers, batch and layer normalisation are')
+                       'convolutions, dense layers, attention, batch and layer normalisation are')
     found += made
   return found
 
@@ -70,14 +80,15 @@ def _weights(module: Module) -> list[Any]:
   return [*module.vectors.values(), *([module.kernel.variable] if module.kernel else [])]
 
 
-def _of_kernels(layer: keras.layers.Layer, kernels: list[Kernel]) -> Iterator[Module]:
+def _of_kernels(layer: keras.layers.Layer, kernels: list[Kernel],
+                attention: keras.layers.Layer | None) -> Iterator[Module]:
   for kernel in kernels:
-    if kernel.kind not in _KINDS or isinstance(layer, keras.layers.EinsumDense):
+    if kernel.kind not in _KINDS or (isinstance(layer, keras.layers.EinsumDense) and not (attention and kernel.split)):
       raise UsageError(f'the layer {kernel.name!r} ({type(layer).__name__}) is not exchanged with PyTorch; '
-                       'convolutions, dense layers, batch and layer normalisation are')
+                       'convolutions, dense layers, attention, batch and layer normalisation are')
     bias = getattr(layer, 'bias', None) if kernel is kernels[-1] else None
     yield Module(kernel.name, layer, kernel, {} if bias is None else {'bias': bias},
-                 kernel.shape[kernel.outputs[-1]])
+                 kernel.fans[1] if kernel.split else kernel.shape[kernel.outputs[-1]], attention=attention)
 
 
 def _norm(layer: keras.layers.Layer, name: str, before: list[Module]) -> list[Module]:

@@ -103,8 +103,9 @@ def _with_flattened(model: keras.Model, kernels: list[Kernel]) -> Iterator[Kerne
   widths: list[int] = []
   for kernel in kernels:
     if kernel.kind == 'dense':
-      yield dataclasses.replace(kernel, flattened=flattening.flattened(kernel.layer),
-                                unknown_order=flattening.is_unknown(kernel.layer, widths, image_shape))
+      # What is split into heads reads tokens, never a flattened map.
+      unknown = not kernel.split and flattening.is_unknown(kernel.layer, widths, image_shape)
+      yield dataclasses.replace(kernel, flattened=flattening.flattened(kernel.layer), unknown_order=unknown)
       widths += [kernel.fans[1]] * bool(widths)
       continue
     yield kernel

@@ -61,6 +61,11 @@ class Kernel:
     """(number of inputs of one output at one place, number of outputs)."""
     return math.prod(self.shape[axis] for axis in self.inputs), math.prod(self.shape[axis] for axis in self.outputs)
 
+  @property
+  def split(self) -> bool:
+    """Whether a dense layer's inputs or outputs are split over several axes, as those of the heads of attention."""
+    return self.kind == 'dense' and len(self.shape) > 2 and not self.places
+
   def arranged(self, values: np.ndarray) -> np.ndarray:
     """Returns an array of the kernel's shape in the form (*places, inputs, outputs), whatever the order of its axes."""
     order = self.places + self.inputs + self.outputs
