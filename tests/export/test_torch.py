@@ -144,9 +144,10 @@ def test_arrays_are_those_of_a_state_dict(written):
 
 
 def test_code_makes_the_modules_of_the_arrays(written):
-  folder = written[2]
+  model, _, folder, _ = written
   text = (folder / 'masks' / 'network.py').read_text()
   ast.parse(text)
+  assert text.count("approximate='tanh'") == sum(getattr(layer, 'symbol', '') == 'nn.gelu' for layer in model.layers)
   made = dict(re.findall(r'self\.(\w+) = nn\.(?!Parameter)(.*)', text))
   shapes = {name: values.shape for name, values in
             safetensors.numpy.load_file(folder / 'folded' / 'model.safetensors').items()}
