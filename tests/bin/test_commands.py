@@ -103,7 +103,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(finished, tmp_path):
 @pytest.mark.parametrize('arguments, expected', [
     (['--ratio=1'], '--ratio=1.0: expected a number at least 0 and below 1'),
     (['--ratio=lots'], 'flag --ratio=lots'),
-    (['--epochs=-1'], '--epochs=-1: expected a number at least 1'),
+    (['--epochs=-1'], '--epochs=-1: expected a number at least 0'),
     (['--pruner=randm'], "unknown pruner 'randm' (did you mean 'random'?); known: random, "),
     (['--dataset=cifar11'], "unknown data set 'cifar11' (did you mean 'cifar10'?); known: digits, "),
     (['--model=resent20'], "unknown model 'resent' (did you mean 'resnet'?); known: resnet, vgg"),

@@ -27,8 +27,10 @@ from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs.run import Run
 from tickets_tf.training import checkpoints
 
-RULES = [name for name, rule in rules.RULES._entries.items() if rule.prunes and not rule.given]
-SEEING = [rule for rule in RULES if rule not in ('random', 'magnitude', 'synflow')]
+# No check acts on a mask that changes in training.
+RULES = [name for name, rule in rules.RULES._entries.items()
+         if rule.prunes and not rule.given and not rule.update.moves]
+SEEING = [rule for rule in RULES if rule not in ('random', 'magnitude', 'synflow', 'static')]
 DATA = ('random_labels', 'random_pixels', 'half_dataset')
 POSITIONS = ('rearrange', 'rearrange_filters', 'rearrange_globally', 'rearrange_effective', 'invert')
 VALUES = ('shuffle_weights', 'reinitialise', 'reinitialise_all', 'signs', 'magnitudes')
@@ -135,7 +137,8 @@ def test_one_thing_differs(pruner, rounds, pattern, tickets):
   for name in VALUES:
     values_alone(name, original)
   assert same({**original.weights, **original.others}, before), 'what came is left as it was'
-  if pattern == 'unstructured':
+  # With the ratios of ERK the classifier is nearly whole, and the others have so few weights that 2:4 holds anyway.
+  if pattern == 'unstructured' and run.rule.allocation != 'erk':
     for name in CONFINED:
       _, searching = original_of(tickets, name, pruner=pruner, rounds=rounds)
       pattern_alone(name, searching, tickets(pruner=pruner, rounds=rounds,
