@@ -106,16 +106,7 @@ def balanced(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: o
   """Balanced ratios (Gadhikar et al. 2023): every layer keeps equally many weights, and a smaller layer all it has.
 
   In the authors' code what does not fit into a layer is lost. Here the other layers share it equally, so that the total
-  is exact. The classifier is a layer like any other.
-
-  Args:
-    kernels: the network's kernels.
-    keep: weights to keep in total.
-    scores: not used.
-    rng: not used.
-
-  Returns:
-    Kept weights per kernel.
+  is exact. The classifier is a layer like any other. Arguments and result as for `er`.
   """
   del scores, rng
   return _rescaled(kernels, keep, [1 / kernel.size for kernel in kernels])
@@ -124,7 +115,7 @@ def balanced(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: o
 def pyramidal(kernels: Sequence[Kernel], keep: int, scores: object = None, rng: object = None) -> list[int]:
   """Pyramidal ratios (Gadhikar et al. 2023): keep ratio r^l, with the one r in (0, 1) that gives the total.
 
-  The classifier is a layer like any other. Arguments and result as for `balanced`.
+  The classifier is a layer like any other. Arguments and result as for `er`.
   """
   del scores, rng
   sizes = np.array([kernel.size for kernel in kernels])

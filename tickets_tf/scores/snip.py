@@ -5,10 +5,7 @@ import numpy.typing as npt
 import tf_keras as keras
 
 from tickets_tf.models import prunable_kernels
-from tickets_tf.scores import modes
-from tickets_tf.scores.gradients import checked_batch
-from tickets_tf.scores.gradients import chunks
-from tickets_tf.scores.gradients import gradient
+from tickets_tf.scores.gradient import gradient
 
 
 def snip(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayLike | None, rng: np.random.Generator,
@@ -32,9 +29,6 @@ def snip(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayLike
   Raises:
     UsageError: if images or labels are missing or do not fit.
   """
-  del rng
-  variables = [kernel.variable for kernel in prunable_kernels(model)]
-  pieces = chunks(*checked_batch(images, labels), chunk)
-  with modes.batch_statistics(model):
-    gradients = gradient(model, variables, pieces)
-  return [np.abs(variable.numpy() * each.numpy()) for variable, each in zip(variables, gradients, strict=True)]
+  gradients = gradient(model, images, labels, rng, chunk)
+  kernels = prunable_kernels(model)
+  return [np.abs(kernel.variable.numpy()) * each for kernel, each in zip(kernels, gradients, strict=True)]
