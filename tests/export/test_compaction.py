@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras as keras
 from tickets_tf import data
 from tickets_tf.errors import UsageError
-from tickets_tf.export.compaction import Compaction, compact
+from tickets_tf.models.compaction import Compaction, compact
 from tickets_tf.pruning.mask import Mask
 
 L = keras.layers

@@ -28,12 +28,12 @@ from tickets_tf.export import serving
 from tickets_tf.export import size
 from tickets_tf.export import tflite_files
 from tickets_tf.export import verify
-from tickets_tf.export.compaction import Compaction, compact
 from tickets_tf.export.export_report import ExportedOnnx, ExportedSavedModel, ExportReport
 from tickets_tf.export.folder import ExportFolder
 from tickets_tf.export.options import Options
 from tickets_tf.export.saved_model import SavedModelClassifier
 from tickets_tf.judging import collapses
+from tickets_tf.models.compaction import Compaction, compact
 from tickets_tf.pruning import patterns
 from tickets_tf.pruning.mask import Mask, load_mask
 from tickets_tf.registry import PATTERNS

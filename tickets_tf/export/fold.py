@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tf_keras as keras
 
-from tickets_tf.export.copying import copied
+from tickets_tf.models.copying import copied
 
 # Their kernels have the output channels last. The type has to be exactly one of these, because Keras derives transposed
 # and separable convolutions from them, whose kernels have not.

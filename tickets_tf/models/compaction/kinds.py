@@ -6,10 +6,10 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tickets_tf.export.compaction import channelwise
-from tickets_tf.export.compaction import linear
-from tickets_tf.export.compaction.call import Call, Weights, channels_of
 from tickets_tf.models import elementwise
+from tickets_tf.models.compaction import channelwise
+from tickets_tf.models.compaction import linear
+from tickets_tf.models.compaction.call import Call, Weights, channels_of
 
 _L = keras.layers
 # Exactly these classes: a class derived from one of them may do anything.

@@ -18,8 +18,8 @@ import scipy.sparse.csgraph
 import tensorflow as tf
 import tf_keras as keras
 
-from tickets_tf.export.compaction import kinds
-from tickets_tf.export.compaction.call import Bits, Constants, Integers, Weights, channels_of
+from tickets_tf.models.compaction import kinds
+from tickets_tf.models.compaction.call import Bits, Constants, Integers, Weights, channels_of
 
 
 class Network:

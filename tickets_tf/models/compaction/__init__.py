@@ -5,6 +5,6 @@ understands, and `kinds` tells which layer is of which kind. `network` carries w
 it; `compacting` is what others call.
 """
 
-from tickets_tf.export.compaction.compacting import Compaction, compact
+from tickets_tf.models.compaction.compacting import Compaction, compact
 
 __all__ = ['Compaction', 'compact']

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from tickets_tf.export.compaction.call import Bits, Call, Constants, Integers, Weights, apply
+from tickets_tf.models.compaction.call import Bits, Call, Constants, Index, Integers, Weights, apply
 
 _L = keras.layers
 
@@ -155,5 +155,10 @@ class Norm(Channelwise):
     """Calls a batch norm of the channels that are kept."""
     layer = type(self.layer).from_config(self.layer.get_config())
     output = layer(tensors[self.inputs[0]])
-    layer.set_weights([each[kept_out[0]] for each in self._weights(self.layer)])
+    layer.set_weights([each[place] for each, place in
+                       zip(self._weights(self.layer), self.places(kept_in, kept_out), strict=True)])
     return [output]
+
+  def places(self, kept_in: Sequence[Integers], kept_out: Sequence[Integers]) -> list[Index]:
+    """Returns the places of the channels in every weight."""
+    return [(kept_out[0],) for _ in self.layer.weights]

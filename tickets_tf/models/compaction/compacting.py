@@ -8,10 +8,10 @@ import numpy as np
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
-from tickets_tf.export.compaction.call import Weights
-from tickets_tf.export.compaction.network import Network
-from tickets_tf.models import multiply_accumulates
-from tickets_tf.models import prunable_kernels
+from tickets_tf.models.compaction.call import Weights
+from tickets_tf.models.compaction.network import Network
+from tickets_tf.models.macs import multiply_accumulates
+from tickets_tf.models.prunable import prunable_kernels
 from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
 

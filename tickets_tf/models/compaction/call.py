@@ -13,11 +13,12 @@ import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
-from tickets_tf.export.copying import copied
+from tickets_tf.models.copying import copied
 
 Bits = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
+Index = tuple[Any, ...]  # of a NumPy array
 Weights = Callable[[keras.layers.Layer], list[npt.NDArray[Any]]]  # what a layer's weights are
 
 
@@ -121,6 +122,16 @@ class Call:
     outputs: list[Any] = tf.nest.flatten(self._call(layer, tensors))
     layer.set_weights(self._weights(self.layer))
     return outputs
+
+  def places(self, kept_in: Sequence[Integers], kept_out: Sequence[Integers]) -> list[Index]:
+    """Returns for each of the layer's weights where those of the channels that are kept are in it.
+
+    Args:
+      kept_in: see `build`.
+      kept_out: see `build`.
+    """
+    del kept_in, kept_out
+    return [(...,) for _ in self.layer.weights]
 
   def _copy(self, copies: dict[keras.layers.Layer, keras.layers.Layer]) -> keras.layers.Layer:
     if self.layer not in copies:

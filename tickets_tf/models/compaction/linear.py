@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from tickets_tf.export.compaction.call import Bits, Call, Constants, Floats, Integers, Weights, apply
 from tickets_tf.models import elementwise
+from tickets_tf.models.compaction.call import Bits, Call, Constants, Floats, Index, Integers, Weights, apply
 
 
 class Linear(Call):
@@ -76,7 +76,8 @@ class Linear(Call):
   def build(self, tensors: Mapping[int, Any], kept_in: Sequence[Integers], kept_out: Sequence[Integers],
             copies: dict[keras.layers.Layer, keras.layers.Layer]) -> list[Any]:
     """Calls a layer with the kernel and bias of the channels that are kept."""
-    kernel, bias = self._without(kept_in[0], kept_out[0]), self._bias[kept_out[0]]
+    place, *_ = self.places(kept_in, kept_out)
+    kernel, bias = self._kernel.reshape(self._shape)[place], self._bias[kept_out[0]]
     config = {key: 'zeros' if key.endswith('_initializer') else len(bias) if key in self._size else value
               for key, value in self.layer.get_config().items()}
     config['use_bias'] = self.layer.use_bias or bool(bias.any())
@@ -85,8 +86,11 @@ class Linear(Call):
     layer.set_weights([kernel, bias] if config['use_bias'] else [kernel])
     return [output]
 
-  def _without(self, kept_in: Integers, kept_out: Integers) -> Floats:
-    return self._kernel.reshape(self._shape)[..., kept_in, :][..., kept_out]
+  def places(self, kept_in: Sequence[Integers], kept_out: Sequence[Integers]) -> list[Index]:
+    """Returns the places of kernel and bias."""
+    kernel: Index = (..., kept_in[0][:, None], kept_out[0])
+    bias: Index = (kept_out[0],)
+    return [kernel, bias][:len(self.layer.weights)]
 
 
 class Depthwise(Linear):
@@ -114,8 +118,11 @@ class Depthwise(Linear):
     reads: Bits = np.any(self._has_weights().reshape(-1, self._multiplier), axis=1)
     return reads
 
-  def _without(self, kept_in: Integers, kept_out: Integers) -> Floats:
-    return self._kernel.reshape(self._shape)[..., kept_in, :]
+  def places(self, kept_in: Sequence[Integers], kept_out: Sequence[Integers]) -> list[Index]:
+    """Returns the places of kernel and bias."""
+    kernel: Index = (..., kept_in[0], slice(None))
+    bias: Index = (kept_out[0],)
+    return [kernel, bias][:len(self.layer.weights)]
 
 
 def _taps_at_border(layer: keras.layers.Layer, shape: Sequence[int | None]) -> Bits:
