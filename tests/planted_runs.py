@@ -34,7 +34,7 @@ class World:
     self.costs, self.noise, self.limit = {('dense', ''): -8.0, **costs}, noise, limit
     self.test_images, self.made = test_images, []
 
-  def run_all(self, runs, parallel=1, minutes=0, say=print, progress=True):
+  def run_all(self, runs, parallel=1, minutes=0, say=print, progress=True, executor=None):
     runs = list(dict.fromkeys(map(Run, runs)))
     self.made += [run for run in runs if run not in self.made]
     done = self.made[:self.limit]

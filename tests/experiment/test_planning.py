@@ -98,7 +98,7 @@ def test_a_plan_of_looks_shows_the_looks(plan):
 def test_without_runs_the_first_seed_measures_the_time(plan, monkeypatch):
   asked = []
 
-  def run_all(runs, parallel, minutes, say, progress):
+  def run_all(runs, parallel, minutes, say, progress, executor):
     asked.append(([run.seed for run in runs], minutes))
     leave(runs_of(plan, [0]), lambda run: 360.0)
 

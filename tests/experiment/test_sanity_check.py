@@ -448,7 +448,7 @@ def test_the_budget_is_that_of_all_looks_together(monkeypatch):
   class Timed(World):
     minutes = ()
 
-    def run_all(self, runs, parallel=1, minutes=0, say=print, progress=True):
+    def run_all(self, runs, parallel=1, minutes=0, say=print, progress=True, executor=None):
       self.minutes = (*self.minutes, minutes)
       assert (parallel, progress) == (3, False)
       return super().run_all(runs)

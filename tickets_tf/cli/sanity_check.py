@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tickets_tf.cli import command
+from tickets_tf.cli import executing
 from tickets_tf.cli.flags import define_flags as define_settings
 from tickets_tf.cli.flags import from_flags
 from tickets_tf.cli.flags import parse_list
@@ -51,7 +52,7 @@ def define_flags() -> None:
   flags.DEFINE_float('budget_minutes', 0, 'stop after that time, with verdicts on what is done; 0: never',
                      lower_bound=0)
   flags.register_validator('budget_minutes', math.isfinite, 'expected a number of minutes')
-  flags.DEFINE_integer('parallel', 1, 'runs to make at a time, each in a process of its own', lower_bound=1)
+  executing.define_flags()
   flags.DEFINE_string('report', '', 'folder of the report; empty: one below --output_dir')
   flags.DEFINE_string('rejudge', '', 'verdicts.json whose accuracies are judged again, without a run')
   flags.DEFINE_string('output', '', 'folder of the verdicts and the report of --rejudge')
@@ -80,14 +81,15 @@ def main() -> bool:
     if values.hours:
       print(designs.chosen(survey.within(values.hours), values.hours))
     return True
+  executor = executing.from_flags()
   if values.hours:
-    plan = planning.within(plan, values.hours, progress=base.progress)
+    plan = planning.within(plan, values.hours, progress=base.progress, executor=executor)
     print(f'--hours={values.hours:g}: {plan.seeds} seeds')
   folder = pathlib.Path(values.report or plan.folder()).expanduser()
   made = [path for path in (folder, *folder.parents) if not path.exists()]
   _folder(folder, f'--report={values.report}' if values.report else f'--output_dir={base.output_dir}')
   try:
-    verdicts = sanity_check(plan, progress=base.progress)
+    verdicts = sanity_check(plan, progress=base.progress, executor=executor)
   except UsageError:
     _remove_empty(made)
     raise

@@ -5,6 +5,8 @@
 The order given is the order of importance; seeds vary slowest, then models, ratios and pruners. A pruner with a check,
 as in --pruners=snip,snip@rearrange, is a checked ticket among the others. Every other setting is that of tickets-train.
 --config=sweeps/cifar10 and its like are whole sweeps. Killed, or out of --minutes, the same command resumes.
+
+What it would do, without a run: --dry_run.
 """
 
 from collections.abc import Sequence
@@ -12,15 +14,20 @@ import math
 import pathlib
 import shlex
 import sys
+from typing import TYPE_CHECKING
 from typing import Any
 
 from absl import flags
 
 from tickets_tf.cli import command
+from tickets_tf.cli import executing
 from tickets_tf.cli.flags import define_flags as define_settings
 from tickets_tf.cli.flags import from_flags
 from tickets_tf.cli.flags import parse_list
 from tickets_tf.errors import UsageError
+
+if TYPE_CHECKING:
+  from tickets_tf.runs.settings import Settings
 
 _LISTS = {'seeds': 'seed', 'datasets': 'dataset', 'models': 'model', 'ratios': 'ratio', 'pruners': 'pruner',
           'patterns': 'pattern', 'checks': 'check'}
@@ -33,7 +40,9 @@ def define_flags() -> None:
     flags.DEFINE_list(name, [], f'values of --{field}; empty: the one of --{field}')
   flags.DEFINE_float('minutes', 0, 'stop after that time; 0: never', lower_bound=0)
   flags.register_validator('minutes', math.isfinite, 'expected a number of minutes')
-  flags.DEFINE_integer('parallel', 1, 'runs to make at a time, each in a process of its own', lower_bound=1)
+  executing.define_flags()
+  flags.DEFINE_bool('dry_run', False, 'only list the runs, what they share, how far they are and the hours that are '
+                    'left; nothing is trained')
   flags.DEFINE_string('table', '', 'file to write the table to, as Markdown with the command that makes it')
 
 
@@ -45,12 +54,15 @@ def main() -> bool:
     raise UsageError(f'--table={values.table}: expected a file in a folder that exists')
   lists = {field: parse_list(name, field, values[name].value) for name, field in _LISTS.items()}
   lists['pruner'] = [_ticket(name, lists['check']) for name in lists['pruner']]
+  from tickets_tf.experiment import sweep
+  runs = sweep.grid(base, **{field: parts for field, parts in lists.items() if parts})
+  if values.dry_run:
+    return _dry_run(runs, values.parallel)
+  executor = executing.from_flags()
   with command.loading_tensorflow():
     import tickets_tf.experiment.train  # noqa: F401  # The runs need it; here its notes are dropped.
     from tickets_tf import report
-    from tickets_tf.experiment import sweep
-  runs = sweep.grid(base, **{field: parts for field, parts in lists.items() if parts})
-  outcome = sweep.run_all(runs, values.parallel, values.minutes, progress=base.progress)
+  outcome = sweep.run_all(runs, values.parallel, values.minutes, progress=base.progress, executor=executor)
   made = outcome.distinct(runs)
   print(report.runs_table(made))
   if values.table:
@@ -58,6 +70,15 @@ def main() -> bool:
   if outcome.stopped:
     print(f'out of time with {len(made)} runs done; the same command resumes')
   return not outcome.failures
+
+
+def _dry_run(runs: 'Sequence[Settings]', parallel: int) -> bool:
+  """Prints what the sweep would do; imports no TensorFlow."""
+  from tickets_tf.experiment.prospects import prospect
+  from tickets_tf.report.prospect import prospect_table
+
+  print(prospect_table(prospect(runs, parallel)))
+  return True
 
 
 def run() -> None:

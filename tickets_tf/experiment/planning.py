@@ -12,6 +12,7 @@ import time
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import sweep
+from tickets_tf.experiment.executors import Executor
 from tickets_tf.judging.design import ASSUMED_DEVIATION
 from tickets_tf.judging.design import Design
 from tickets_tf.judging.design import Size
@@ -21,9 +22,9 @@ from tickets_tf.judging.estimates import MINIMUM
 from tickets_tf.judging.plan import Plan
 from tickets_tf.judging.question import Question
 from tickets_tf.runs import records
+from tickets_tf.runs.durations import Durations
 from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
-from tickets_tf.runs.settings import Settings
 
 # Numbers of seeds that are shown beside the one asked for.
 _SHOWN = (3, 5, 8, 12, 20)
@@ -87,24 +88,14 @@ class Survey:
     return self._runs[seed]
 
   def _hours(self, runs: Sequence[Run]) -> float | None:
-    """Returns the time that runs take by those that are done: of other seeds, or else of any; None if none is done."""
+    """Returns the time that runs take, by a model of those that are done; None if none is done."""
     if not self.done:
       return None
-    return sum(self._mean_seconds.get(_of_any_seed(run), self._mean_seconds[None])
-               for run in runs) / 3600 / self.plan.parallel
+    return sum(self._durations.seconds(run) or 0.0 for run in runs) / 3600 / self.plan.parallel
 
   @functools.cached_property
-  def _mean_seconds(self) -> dict[Settings | None, float]:
-    known: dict[Settings | None, list[float]] = {}
-    for run, record in self.done.items():
-      seconds = sum(dataclasses.astuple(record.seconds))
-      for key in (_of_any_seed(run), None):
-        known.setdefault(key, []).append(seconds)
-    return {key: statistics.fmean(values) for key, values in known.items()}
-
-
-def _of_any_seed(run: Run) -> Settings:
-  return dataclasses.replace(run.settings, seed=0)
+  def _durations(self) -> Durations:
+    return Durations(tuple(self.done.values()))
 
 
 def survey(plan: Plan) -> Survey:
@@ -128,7 +119,8 @@ def survey(plan: Plan) -> Survey:
   return Survey(plan, questions, done, _spread(questions, seeds, done), _size(plan.questions()), _size(plan.luck()))
 
 
-def within(plan: Plan, hours: float, say: Callable[[str], None] = print, progress: bool = True) -> Plan:
+def within(plan: Plan, hours: float, say: Callable[[str], None] = print, progress: bool = True,
+           executor: Executor | None = None) -> Plan:
   """Returns the plan with as many seeds as can be trained in some hours.
 
   If no run is done, the runs of the first seed are, to measure their time; every design needs them.
@@ -138,6 +130,7 @@ def within(plan: Plan, hours: float, say: Callable[[str], None] = print, progres
     hours: the budget, above 0; it is the budget of the returned plan, less what measuring took.
     say: takes lines for the user.
     progress: whether to show a bar over the runs.
+    executor: what does the runs, see `sweep.run_all`.
 
   Raises:
     UsageError: if 3 seeds take more, or for settings that cannot be used.
@@ -147,7 +140,7 @@ def within(plan: Plan, hours: float, say: Callable[[str], None] = print, progres
   if not found.done:
     say('no run is done: those of the first seed measure the time')
     runs = plan.runs(found.questions, [plan.base.seed])
-    sweep.run_all([run.settings for run in runs], plan.parallel, 60 * hours, say, progress)
+    sweep.run_all([run.settings for run in runs], plan.parallel, 60 * hours, say, progress, executor)
     found = survey(plan)
   left = max(hours - (time.monotonic() - start) / 3600, 0.0)  # What is done already takes no time.
   best = found.within(left)

@@ -6,6 +6,7 @@ import dataclasses
 import time
 
 from tickets_tf.experiment import sweep
+from tickets_tf.experiment.executors import Executor
 from tickets_tf.judging.conclusion import conclude
 from tickets_tf.judging.family import Done
 from tickets_tf.judging.family import Families
@@ -19,13 +20,15 @@ from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
 
 
-def sanity_check(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -> Verdicts:
+def sanity_check(plan: Plan, say: Callable[[str], None] = print, progress: bool = True,
+                 executor: Executor | None = None) -> Verdicts:
   """Judges pruning rules.
 
   Args:
     plan: what is to be judged, and how.
     say: takes lines for the user.
     progress: whether to show a bar over the runs.
+    executor: what does the runs, see `sweep.run_all`.
 
   Returns:
     The verdicts, which `tickets_tf.report` shows.
@@ -46,7 +49,8 @@ def sanity_check(plan: Plan, say: Callable[[str], None] = print, progress: bool 
       continue
     seeds = range(plan.base.seed, plan.base.seed + size)
     minutes = max((end - time.monotonic()) / 60, 0.01) if plan.minutes else 0.0
-    outcome = sweep.run_all([run.settings for run in plan.runs(asked, seeds)], plan.parallel, minutes, say, progress)
+    outcome = sweep.run_all([run.settings for run in plan.runs(asked, seeds)], plan.parallel, minutes, say, progress,
+                            executor)
     made |= outcome.records
     # What failed at an earlier look may have been done since.
     failures = {run: problem for run, problem in {**failures, **outcome.failures}.items() if run not in made}

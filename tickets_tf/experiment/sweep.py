@@ -8,10 +8,10 @@ import dataclasses
 import time
 from typing import Any
 
-import tqdm
-
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import workers
+from tickets_tf.experiment.executors import Executor
+from tickets_tf.experiment.progress import SweepBar
 from tickets_tf.runs import records
 from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def run_all(runs: Iterable[Settings], parallel: int = 1, minutes: float = 0.0, say: Callable[[str], None] = print,
-            progress: bool = True) -> Outcome:
+            progress: bool = True, executor: Executor | None = None) -> Outcome:
   """Does runs in the order given, which is the order of importance, each after those that it needs.
 
   Killed at any moment, the same call resumes. At the end of the budget the runs at work are stopped; they resume from
@@ -54,6 +54,8 @@ def run_all(runs: Iterable[Settings], parallel: int = 1, minutes: float = 0.0, s
     minutes: budget; 0 for none.
     say: takes lines for the user.
     progress: whether to show a bar.
+    executor: what does the runs, see `tickets_tf.experiment.executors`; None: this process, or others of this machine
+      if several are done at a time or there is a budget.
 
   Returns:
     What became of the runs given and those that they need.
@@ -66,21 +68,24 @@ def run_all(runs: Iterable[Settings], parallel: int = 1, minutes: float = 0.0, s
   done = {run: records.read(run.folder.path) for run in order if run.folder.is_done()}
   say(f'{len(order)} runs, {len(done)} of them done already')
   left = [run for run in order if run not in done]
-  ended = _one_by_one(left) if parallel == 1 and not minutes else workers.side_by_side(left, set(done), parallel,
-                                                                                       deadline)
+  if executor:
+    ended = executor(left, set(done), deadline)
+  else:
+    ended = _one_by_one(left) if parallel == 1 and not minutes else workers.side_by_side(left, set(done), parallel,
+                                                                                         deadline)
   failures: dict[Run, str] = {}
   stopped = False
-  with tqdm.tqdm(total=len(left), unit='run', disable=not progress, dynamic_ncols=True) as bar:
+  with SweepBar(left, list(done.values()), progress) as bar:
     try:
       for run, problem in ended:
         if isinstance(problem, workers.UsageProblem) and not done:
           # It is likely to be true of every other run.
           bar.leave = False
           raise UsageError(problem)
-        bar.set_postfix_str(run.name)
-        bar.update()
         if not problem:
           done[run] = records.read(run.folder.path)
+        bar.ended(run, done.get(run))
+        if not problem:
           continue
         if problem not in failures.values():
           bar.write(f'{run.name}: {problem}')
