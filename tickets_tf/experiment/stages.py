@@ -77,7 +77,7 @@ class Stages:
     _report_collapse(collapse, settings.on_collapse, self.say)
     judged = self.dataset.test if self.dataset.validation is None else self.dataset.validation
     trained = training.train(self.model, mask, self.pipeline, judged, settings, folder.path, self.strategy,
-                             self.run.rule.rates, moving.moving(self.run, self.pipeline))
+                             self.run.rule.rates, moving.moving(self.run, self.pipeline), self.say)
     if trained.mask != mask:
       mask = trained.mask
       mask.save(folder.trained_mask)

@@ -1,8 +1,8 @@
 """Training: the paper's protocol on Keras' loop, which a killed run resumes from its newest checkpoint."""
 
+from tickets_tf.training.compact_training import train
 from tickets_tf.training.epochs import Epoch
 from tickets_tf.training.loop import Trained
-from tickets_tf.training.loop import train
 from tickets_tf.training.mask_updating import Moving
 from tickets_tf.training.optimizer import SGD
 from tickets_tf.training.optimizer import learning_rate_schedule

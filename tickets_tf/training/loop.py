@@ -151,7 +151,7 @@ def _prepared(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Exampl
 
 def _compile(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, settings: Settings,
              rates: str) -> _Compiled:
-  optimizer = _optimizer(settings, pipeline.steps_per_epoch, rates)
+  optimizer = make_optimizer(settings, pipeline.steps_per_epoch, rates)
   wrapped = sparse.wrap(model, mask)
   optimizer.build(wrapped.trainable_variables)
   wrapped.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'],
@@ -162,7 +162,14 @@ def _compile(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Example
   return _Compiled(model, wrapped, optimizer, start, training, evaluation)
 
 
-def _optimizer(settings: Settings, steps_per_epoch: int, rates: str) -> keras.optimizers.Optimizer:
+def make_optimizer(settings: Settings, steps_per_epoch: int, rates: str) -> keras.optimizers.Optimizer:
+  """Returns a new optimizer of a run.
+
+  Args:
+    settings: the run's settings.
+    steps_per_epoch: steps in an epoch.
+    rates: see `pruning.rules.Rule`.
+  """
   # The schedule is that of all epochs, also if the phase stops early.
   schedule = RATES[rates](learning_rate_schedule(settings.learning_rate, settings.epochs, steps_per_epoch,
                                                  settings.milestone_shares(), settings.decay))

@@ -19,7 +19,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf.models.compaction import kinds
-from tickets_tf.models.compaction.call import Bits, Constants, Integers, Weights, channels_of
+from tickets_tf.models.compaction.call import Bits, Constants, Index, Integers, Weights, channels_of
 
 
 class Network:
@@ -49,6 +49,15 @@ class Network:
       self._carry_reads()
       if not any(call.changed for call in self._calls):
         return
+
+  def settle_reads(self) -> None:
+    """Carries reads alone backwards until nothing changes: what that leaves out holds whatever the weights become."""
+    changed = True
+    while changed:
+      for call in self._calls:
+        call.changed = False
+      self._carry_reads()
+      changed = any(call.changed for call in self._calls)
 
   def _carry_constants(self) -> None:
     constants = {id(tensor): Constants.none(self._channels[id(tensor)]) for tensor in self._model.inputs}
@@ -102,6 +111,16 @@ class Network:
     graph = scipy.sparse.coo_matrix((np.ones(len(ends[0])), ends), shape=(count, count))
     _, groups = scipy.sparse.csgraph.connected_components(graph, directed=False)
     return {key: groups[each] for key, each in numbers.items()}
+
+  def places(self) -> list[tuple[keras.layers.Layer, list[Index]]]:
+    """Returns every layer that stays, once, with where in its weights the channels are that stay."""
+    read = self._carry_reads()
+    kept = self._kept(read)
+    nothing: Integers = np.zeros(0, int)
+    found = {id(call.layer): (call.layer, call.places([kept.get(key, nothing) for key in call.inputs],
+                                                      [kept[key] for key in call.outputs]))
+             for call in self._calls if any(key in read for key in call.outputs)}
+    return list(found.values())
 
   def build(self) -> keras.Model:
     """Returns the network without the channels that are not needed."""
