@@ -30,6 +30,7 @@ from tickets_tf.runs.settings import Settings
 
 # Processes end after some runs, so that what TensorFlow keeps is given back. With GPUs Ray ends them after each.
 _RUNS_PER_PROCESS = 40
+_WARNING = 30  # of Python's logging, which Ray uses; the numbers of absl are others
 _ARRIVAL = 90.0  # seconds until what another machine wrote is seen here: NFS clients look again after 60 at most
 
 
@@ -173,7 +174,7 @@ def _connected(resources: Resources) -> Iterator[None]:
     yield
     return
   try:
-    context = ray.init(address=resources.address or 'local', log_to_driver=False, logging_level=logging.WARNING)
+    context = ray.init(address=resources.address or 'local', log_to_driver=False, logging_level=_WARNING)
   except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
     raise UsageError(f'--ray_address={resources.address}: no Ray cluster could be reached: '
                      f'{" ".join(str(error).split())}') from error

@@ -52,8 +52,7 @@ class Store:
     folder = run.folder
     found = [path.relative_to(folder.path).as_posix() for path in sorted(folder.path.rglob('*')) if path.is_file()]
     for name in _record_last(name for name in found if not name.startswith('.')):
-      self._tried(lambda name=name: self._files.pipe_file(f'{self._path(run)}/{name}',
-                                                          (folder.path / name).read_bytes()))
+      self._tried(functools.partial(self._write, f'{self._path(run)}/{name}', folder.path / name))
 
   def fetch(self, run: Run) -> None:
     """Copies a run from the store to its folder, unless it is done there.
@@ -73,7 +72,7 @@ class Store:
       start = f'{self._path(run).rstrip("/")}/'
       found = self._tried(lambda: list(self._files.find(start)))
       for name in _record_last(path[path.index(start) + len(start):] for path in found):
-        content = self._tried(lambda name=name: self._files.cat_file(start + name))
+        content = self._tried(functools.partial(self._files.cat_file, start + name))
         path = run.folder.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(path) as temporary:
@@ -91,6 +90,10 @@ class Store:
 
   def _path(self, run: Run) -> str:
     return f'{self._opened[1].rstrip("/")}/{run.name}'
+
+  def _write(self, target: str, source: pathlib.Path) -> None:
+    self._files.makedirs(target.rsplit('/', 1)[0], exist_ok=True)  # Stores without folders do nothing.
+    self._files.pipe_file(target, source.read_bytes())
 
   def _tried(self, act: Callable[[], _Result]) -> _Result:
     try:
