@@ -32,10 +32,9 @@ def masked_over_dense(settings: Settings, rounds: int = 7, steps: int = 3) -> li
   dense, masked = _network(settings), _network(settings)
   masked = sparse.wrap(masked, tickets.find_ticket(masked, 'random', settings.ratio).mask)
   for model in (dense, masked):
-    optimizer = training.SGD(settings.learning_rate, settings.momentum, settings.weight_decay)
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    compile_for(model, settings)
     model.train_on_batch(images, labels)  # traces the graph
-  seconds = [[_seconds(model, images, labels, steps) for model in (masked, dense)] for _ in range(rounds)]
+  seconds = [[seconds_of(model, images, labels, steps) for model in (masked, dense)] for _ in range(rounds)]
   return [first / second for first, second in seconds]
 
 
@@ -43,7 +42,15 @@ def _network(settings: Settings) -> keras.Model:
   return models.build_model(settings.model, _IMAGE, _CLASSES, width=settings.width)
 
 
-def _seconds(model: keras.Model, images: npt.NDArray[np.float32], labels: npt.NDArray[np.int32], steps: int) -> float:
+def compile_for(model: keras.Model, settings: Settings) -> None:
+  """Compiles a network for training."""
+  optimizer = training.SGD(settings.learning_rate, settings.momentum, settings.weight_decay)
+  model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+
+
+def seconds_of(model: keras.Model, images: npt.NDArray[np.float32], labels: npt.NDArray[np.int32],
+               steps: int) -> float:
+  """Returns how many seconds so many training steps take."""
   start = time.perf_counter()
   for _ in range(steps):
     model.train_on_batch(images, labels)

@@ -1,5 +1,7 @@
 """Training without the channels that lead to no output is the same training."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from tickets_tf.data import Pipeline
 from tickets_tf.models.compaction import Cut
 from tickets_tf.models.compaction import reason_against
 from tickets_tf.training import callbacks
+from tickets_tf.training import compact_training
 from tickets_tf.training import loop
 
 L = keras.layers
@@ -44,8 +47,9 @@ def ticket(model):
 
 
 @pytest.fixture
-def train(tmp_path):
+def train(tmp_path, monkeypatch):
   """A function that trains the ticket; returns the network, its epochs and what was said."""
+  monkeypatch.setattr(compact_training, 'Cut', functools.partial(Cut, round_up=int))
   rng = np.random.default_rng(1)
   examples = Examples(rng.integers(0, 256, (32, 8, 8, 2), np.uint8), rng.integers(0, 3, 32).astype(np.int32))
   pipeline = Pipeline(examples, 8, 0, 'none', 0, (0.5,) * 2, (0.25,) * 2)
@@ -74,8 +78,8 @@ def test_it_is_the_same_training(plain, train):
   model, epochs, said = plain
   compact, same_epochs, told = train('on')
   assert not said
-  assert told == ['--compact_training=on: 7 of 35 channels lead to no output; without them the multiply-accumulates '
-                  'are 71.9% of all; they are left out of training']
+  assert told == ['--compact_training=on: training leaves out 7 of 35 channels, which lead to no output: 71.9% of all '
+                  'multiply-accumulates are left']
   for one, other in zip(epochs, same_epochs, strict=True):
     assert other.loss == pytest.approx(one.loss, rel=1e-4)
     assert other.evaluation_loss == pytest.approx(one.evaluation_loss, rel=1e-3)
@@ -112,11 +116,37 @@ def test_a_killed_training_resumes_in_the_smaller_network(train, monkeypatch):
     np.testing.assert_array_equal(one, other)
 
 
-def test_a_count_decides_whether_it_pays():
-  dense = network()
-  cut = Cut(dense, tickets_tf.Mask.dense(tickets_tf.prunable_kernels(dense)))
-  assert cut.channels == (35, 35) and cut.macs[0] == cut.macs[1]
-  assert not cut.left_out().size
+def test_convolutions_keep_whole_vectors_of_channels():
+  inputs = keras.Input((8, 8, 1))
+  wide = L.Conv2D(40, 1, name='wide')(inputs)
+  narrow = L.Conv2D(16, 1, name='narrow')(wide)
+  model = keras.Model(inputs, L.Dense(2, name='last')(L.Flatten()(narrow)))
+  kept = {kernel.name: np.ones(kernel.shape, bool) for kernel in tickets_tf.prunable_kernels(model)}
+  kept['narrow'][:, :, 17:] = False
+  kept['last'].reshape(64, 16, 2)[:, 3:] = False
+  small, mask = Cut(model, tickets_tf.Mask(kept.items())).build()
+  assert [layer.kernel.shape[-1] for layer in small.layers if hasattr(layer, 'kernel')] == [32, 8, 2]
+  assert mask.kept == 32 + 17 * 8 + 64 * 3 * 2
+  images = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype(np.float32)
+  for kernel in tickets_tf.prunable_kernels(model):
+    kernel.variable.assign(kernel.variable * kept[kernel.name])
+  small, _ = Cut(model, tickets_tf.Mask(kept.items())).build()
+  np.testing.assert_allclose(small(images), model(images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('value, share, leaves_out', [('auto', 0.7, True), ('auto', 0.9, False), ('on', 0.9, True)])
+def test_a_count_decides_whether_it_pays(value, share, leaves_out, monkeypatch):
+  class Counted:
+    channels, macs = (10, 9), (1000, 1000 * share)
+
+  monkeypatch.setattr(compact_training, 'Cut', lambda model, mask: Counted())
+  said = []
+  found = compact_training._cut(network(), None, tickets_tf.Settings(compact_training=value), None, said.append)
+  assert (found is not None) == leaves_out
+  assert said == [f'--compact_training={value}: ' + (
+      f'training leaves out 1 of 10 channels, which lead to no output: {share:.1%} of all multiply-accumulates are left'
+      if leaves_out else 'nothing is left out: without 1 of 10 channels, which lead to no output, 90.0% of all '
+      'multiply-accumulates are left')]
 
 
 @pytest.mark.parametrize('layer, reason', [

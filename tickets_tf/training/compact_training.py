@@ -74,16 +74,19 @@ def _cut(model: keras.Model, mask: Mask, settings: Settings, moving: Moving | No
     say(f'--compact_training={settings.compact_training}: nothing is left out: {reason}')
     return None
   cut = Cut(model, mask)
-  (channels, stay), (macs, left) = cut.channels, cut.macs
-  share = left / macs if macs and left else None
+  (channels, stay), (macs, macs_left) = cut.channels, cut.macs
+  share = macs_left / macs if macs and macs_left else None
   work = 'unknown' if share is None else f'{share:.1%}'
-  found = (f'--compact_training={settings.compact_training}: {channels - stay:,} of {channels:,} channels lead to no '
-           f'output; without them the multiply-accumulates are {work} of all')
-  if stay == channels or (settings.compact_training == 'auto' and (share is None or share > AUTO_SHARE)):
-    say(f'{found}; nothing is left out')
-    return None
-  say(f'{found}; they are left out of training')
-  return cut
+  found = f'{channels - stay:,} of {channels:,} channels, which lead to no output'
+  left = f'{work} of all multiply-accumulates are left'
+  if stay == channels:
+    say(f'--compact_training={settings.compact_training}: nothing is left out, too few channels lead to no output')
+  elif settings.compact_training == 'auto' and (share is None or share > AUTO_SHARE):
+    say(f'--compact_training=auto: nothing is left out: without {found}, {left}')
+  else:
+    say(f'--compact_training={settings.compact_training}: training leaves out {found}: {left}')
+    return cut
+  return None
 
 
 def _without_gradient(values: npt.NDArray[Any], optimizer: keras.optimizers.Optimizer, steps: int,

@@ -55,9 +55,11 @@ class Call:
     inputs: keys of the tensors that it takes.
     outputs: keys of the tensors that it gives.
     fixed: whether all channels of its outputs must stay.
+    makes_channels: whether its kernel makes channels of its own that can go one by one.
     changed: whether anything has changed since this was last set to False.
   """
   fixed = True
+  makes_channels = False
 
   def __init__(self, node: Any, weights: Weights) -> None:
     self.layer = node.layer

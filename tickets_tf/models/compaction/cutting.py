@@ -9,6 +9,7 @@ Nothing here may depend on values, as training changes them. A channel without k
 is trained by its batch norm: it stays.
 """
 
+from collections.abc import Callable
 import math
 from typing import Any
 
@@ -61,12 +62,22 @@ def _is_random(layer: keras.layers.Layer) -> bool:
   return isinstance(layer, base_layer.BaseRandomLayer) and (not settings or any(settings))
 
 
+def whole_vectors(channels: int) -> int:
+  """Returns how many channels a convolution is to have that needs at least `channels`.
+
+  On CPUs with vectors of 16 numbers a convolution of 63 channels takes longer than one of 64, and one of 12 longer than
+  one of 16; see docs/performance.md. Channels that lead to no output fill it up.
+  """
+  return 8 if channels <= 8 else -(-channels // 16) * 16
+
+
 class Cut:
   """Which channels of a network are left out, the smaller network without them, and the way back.
 
   Args:
     model: a built network that `reason_against` has nothing against. It is left as it was until `put_back`.
     mask: a `Mask` of its `prunable_kernels`, which is not to change.
+    round_up: from the number of channels that a layer needs to the number that it is to have if it can.
 
   Attributes:
     channels: output channels of all layers with kernels, (all, those that stay); those of a depthwise convolution are
@@ -78,12 +89,13 @@ class Cut:
     UsageError: if the mask does not fit.
   """
 
-  def __init__(self, model: keras.Model, mask: Mask) -> None:
+  def __init__(self, model: keras.Model, mask: Mask, round_up: Callable[[int], int] = whole_vectors) -> None:
     kernels = prunable_kernels(model)
     mask.check(kernels)
     self._model, self._mask = model, mask
     self._keep = {id(kernel.variable): mask[kernel.name] for kernel in kernels}
-    self._network = Network(model, lambda layer: [self._kept(variable) for variable in layer.weights])
+    self._network = Network(model, lambda layer: [self._kept(variable) for variable in layer.weights],
+                            round_up)
     self._network.settle_reads()
     # (layer, one of its weights, where in it the channels that stay are)
     self._places: list[tuple[keras.layers.Layer, tf.Variable, Index]] = [
@@ -118,7 +130,7 @@ class Cut:
   def put_back(self, small: keras.Model, left_out: npt.NDArray[Any]) -> None:
     """Gives the network the weights of the smaller one; removed weights become zero.
 
-    The batch-norm statistics of channels that were left out stay as they are. Nothing reads them.
+    The batch-norm statistics of channels that were left out stay as they are. No output depends on them.
 
     Args:
       small: what `build` returned, trained.

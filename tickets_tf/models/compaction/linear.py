@@ -15,6 +15,7 @@ from tickets_tf.models.compaction.call import Bits, Call, Constants, Floats, Ind
 class Linear(Call):
   """A convolution or dense layer."""
   fixed = False
+  makes_channels = True
   _size = frozenset({'filters', 'units'})  # settings of a layer that are its number of output channels
 
   def __init__(self, node: Any, weights: Weights) -> None:
@@ -95,6 +96,7 @@ class Linear(Call):
 
 class Depthwise(Linear):
   """A convolution of every channel by itself, into one or more."""
+  makes_channels = False
   _size = frozenset()
 
   def _as_taps(self, kernel: Floats) -> Floats:

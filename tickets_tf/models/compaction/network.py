@@ -9,6 +9,7 @@ a layer are gathered on one of them.
 Then channels that nothing reads are cut out, together with all channels to which sums and channelwise layers tie them.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,11 @@ class Network:
   Args:
     model: a functional or sequential model.
     weights: gives the weights of a layer.
+    round_up: from the number of channels that a layer with kernel needs to the number that it is to have if it can.
   """
 
-  def __init__(self, model: keras.Model, weights: Weights) -> None:
-    self._model = model
+  def __init__(self, model: keras.Model, weights: Weights, round_up: Callable[[int], int] = int) -> None:
+    self._model, self._round_up = model, round_up
     self._channels = {id(tensor): channels_of(tensor) for tensor in model.inputs}
     by_depth = model._nodes_by_depth  # pylint: disable=protected-access
     nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if not node.is_input]
@@ -85,6 +87,11 @@ class Network:
     fixed.update(key for call in self._calls if call.fixed for key in call.outputs)
     for key, mine in read.items():
       needed[numbers[key] if key in fixed else numbers[key][mine]] = True
+    for key in (key for call in self._calls if call.makes_channels for key in call.outputs if key in read):
+      wanted = self._round_up(np.count_nonzero(needed[numbers[key]]))
+      for channel in np.unique(numbers[key][~needed[numbers[key]]]):
+        if np.count_nonzero(needed[numbers[key]]) < wanted:
+          needed[channel] = True
     for key in read:  # Every tensor keeps at least one channel.
       needed[numbers[key][:0 if needed[numbers[key]].any() else 1]] = True
     return {key: np.flatnonzero(needed[numbers[key]]) for key in read}
