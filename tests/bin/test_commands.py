@@ -208,6 +208,14 @@ def test_benchmark_prints_a_ratio(tmp_path):
   assert f'{small_network.NAME}, batch 4, ratio 0.95: ' in done.stdout and '5 pairs: median ' in done.stdout
 
 
+def test_benchmark_tells_what_compact_training_saves(tmp_path):
+  done = warm.call('benchmark', 'compact', f'--model={small_network.NAME}', '--batch_size=4', '--steps=1', '--rounds=5',
+                   '--rules=snip', '--ratios=0.9', cwd=tmp_path)
+  assert done.returncode == 0, done.stderr
+  *_, row = done.stdout.splitlines()
+  assert re.fullmatch(r'\| small_network:plain \| snip \| 0\.9 \| [\d.]+% \| [\d.]+% \| [\d.]+ \(.+\) \|', row)
+
+
 @pytest.mark.parametrize('words', [[], ['speed'], ['step', 'size']])
 def test_benchmark_says_what_it_can_measure(words):
   done = call('benchmark', *words)
