@@ -13,6 +13,7 @@ from tickets_tf import seeds
 from tickets_tf.data import Dataset
 from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.models import keras3
+from tickets_tf.models import layers
 from tickets_tf.models import narrow
 from tickets_tf.pruning.narrowed import Narrowed
 from tickets_tf.runs.run import Run
@@ -41,8 +42,10 @@ def network(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy, purpos
   keras3.reset_names()
   settings = run.settings
   keras.utils.set_random_seed(seeds.integer(run.init_seed if purpose == INITIALISATION else settings.seed, purpose))
-  with strategy.scope(), _precision(settings.mixed_precision):
+  with strategy.scope(), _precision(settings.mixed_precision), layers.synchronised(settings.sync_batch_norm):
     model = models.build_model(settings.model, dataset.image_shape, dataset.num_classes, width=width)
+    if settings.sync_batch_norm:
+      _check_synchronised(model, settings.model)
     # A network of another width than that of the file starts fresh.
     if settings.weights and purpose == INITIALISATION and not run.rule.narrows:
       _load(model, settings.weights)
@@ -84,6 +87,15 @@ def pipeline(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy) -> da
     raise UsageError(f'--batch_size={settings.batch_size}: batches of {found.batch_size} images cannot be shared '
                      f'equally by {strategy.num_replicas_in_sync} replicas')
   return found
+
+
+def _check_synchronised(model: keras.Model, name: str) -> None:
+  """Raises UsageError if a batch norm of a network would take the statistics of each replica's share."""
+  apart = [layer.name for layer in model.submodules
+           if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized]
+  if apart:
+    raise UsageError(f'--sync_batch_norm: {name} makes its own batch norm ({apart[0]} and {len(apart) - 1} more), '
+                     'which cannot be changed from outside; expected BatchNormalization(synchronized=True) in it')
 
 
 def _load(model: keras.Model, path: str) -> None:

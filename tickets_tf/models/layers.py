@@ -1,9 +1,16 @@
 """Layers with the constants of the paper's networks, which are not Keras' defaults, and what networks share."""
 
+from collections.abc import Iterator
+import contextlib
+import contextvars
+
 import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
+
+# A family's function takes no such argument, and need not pass it on to each of its layers.
+_SYNCHRONISED = contextvars.ContextVar('synchronised', default=False)
 
 
 def check_size(name: str, input_shape: tuple[int, ...], least: int) -> None:
@@ -12,9 +19,22 @@ def check_size(name: str, input_shape: tuple[int, ...], least: int) -> None:
     raise UsageError(f'model {name}: images of {input_shape[0]}x{input_shape[1]}; at least {least}x{least} are needed')
 
 
+@contextlib.contextmanager
+def synchronised(whether: bool) -> Iterator[None]:
+  """Inside the `with`, `batch_norm` makes layers that take the statistics of the batches of all replicas together.
+
+  The default is each replica's own share, as in Keras.
+  """
+  token = _SYNCHRONISED.set(whether)
+  try:
+    yield
+  finally:
+    _SYNCHRONISED.reset(token)
+
+
 def batch_norm(x: tf.Tensor, name: str) -> tf.Tensor:
   """Applies batch norm with epsilon 1e-5; each batch moves the running averages by a tenth of the difference."""
-  return keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=name)(x)
+  return keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, synchronized=_SYNCHRONISED.get(), name=name)(x)
 
 
 def conv(x: tf.Tensor, filters: int, size: int, stride: int, initializer: keras.initializers.Initializer,

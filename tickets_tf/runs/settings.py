@@ -164,6 +164,8 @@ class MachineSettings:
                           choices=('auto', 'one_device', 'mirrored', 'multi_worker'))
   replicas: int = setting(0, 'replicas of --strategy=mirrored; 0: one per device; logical devices are made if there '
                           'are too few', low=0)
+  sync_batch_norm: bool = setting(False, 'batch norm of the built-in networks takes the statistics of the whole batch, '
+                                  'not of the share of each replica')
   threads: int = setting(0, 'CPU threads of one operation; 1 if as many runs as cores go side by side; 0: one per '
                          'core', low=0)
   mixed_precision: str = setting('none', 'compute in 16 bits, keep the weights in 32',
@@ -215,6 +217,8 @@ class Settings(OutputSettings, MachineSettings, TrainingSettings, NetworkSetting
       raise UsageError(f'--stop_epoch={self.stop_epoch}: expected at most --epochs, {self.epochs}')
     if self.order_epoch >= self.epochs:
       raise UsageError(f'--order_epoch={self.order_epoch}: expected less than --epochs, {self.epochs}')
+    if self.sync_batch_norm and self.compact_training != 'off':
+      raise UsageError(f'--sync_batch_norm: does not go with --compact_training={self.compact_training}; expected off')
     if bool(self.mask) != rules.RULES.takes_a_mask(self.pruner):
       raise UsageError(f'--mask={self.mask}: a mask from a file goes with --pruner=given, found --pruner={self.pruner}'
                        if self.mask else f'--pruner={self.pruner}: expected --mask=FILE')
