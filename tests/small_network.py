@@ -14,3 +14,8 @@ def plain(input_shape, num_classes, width=4):
     x = keras.layers.ReLU(name=f'relu{index}')(x)
   x = keras.layers.Dense(num_classes, name='classifier')(keras.layers.GlobalAveragePooling2D(name='pool')(x))
   return keras.Model(inputs, keras.layers.Activation('linear', dtype='float32', name='logits')(x), name='plain')
+
+
+def wide(input_shape, num_classes, width=24):
+  """The same with so many channels that whole vectors of them can be left out."""
+  return plain(input_shape, num_classes, width)

@@ -209,11 +209,15 @@ def test_benchmark_prints_a_ratio(tmp_path):
 
 
 def test_benchmark_tells_what_compact_training_saves(tmp_path):
-  done = warm.call('benchmark', 'compact', f'--model={small_network.NAME}', '--batch_size=4', '--steps=1', '--rounds=5',
-                   '--rules=snip', '--ratios=0.9', cwd=tmp_path)
+  done = warm.call('benchmark', 'compact', '--model=tests.small_network:wide', '--batch_size=4', '--steps=1',
+                   '--rounds=5', '--rules=snip', '--ratios=0.96', cwd=tmp_path)
   assert done.returncode == 0, done.stderr
   *_, row = done.stdout.splitlines()
-  assert re.fullmatch(r'\| small_network:plain \| snip \| 0\.9 \| [\d.]+% \| [\d.]+% \| [\d.]+ \(.+\) \|', row)
+  ratio = r' [\d.]+ \([\d.]+ to [\d.]+\) \|'
+  assert re.fullmatch(rf'\| \S+:wide \| snip \| 0\.96 \| [\d.]+% \| [\d.]+% \|{ratio}{ratio}', row)
+  done = warm.call('benchmark', 'channels', '--channels=1,2', '--batch_size=1', '--steps=1', '--rounds=5', cwd=tmp_path)
+  assert [line.split('|')[1].strip() for line in done.stdout.splitlines()] == ['channels', '---', '1', '2']
+  assert done.stdout.endswith('| 2 | 1.00 |\n')
 
 
 @pytest.mark.parametrize('words', [[], ['speed'], ['step', 'size']])
