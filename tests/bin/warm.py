@@ -118,6 +118,7 @@ def _run(words, cwd, folder, variables, file_bytes):
     os.dup2(os.open(os.path.join(folder, str(number)), os.O_WRONLY | os.O_CREAT), number)
   os.chdir(cwd)
   os.environ.update(variables)
+  tempfile.tempdir = None  # TMPDIR may be among the variables.
   if file_bytes is not None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
   sys.argv = words
