@@ -17,9 +17,13 @@ import pytest
 import tickets_tf
 from tests import small_network
 from tests import weights_files
+from tests.planted_runs import BASE
+from tests.planted_runs import World
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import executors
 from tickets_tf.experiment import sweep
+from tickets_tf.experiment.sanity_check import sanity_check
+from tickets_tf.judging.plan import Plan
 from tickets_tf.runs import records
 from tickets_tf.runs.run import Run
 
@@ -152,6 +156,22 @@ def test_without_ray_one_line_says_what_to_install(monkeypatch):
 
 def test_processes_are_what_a_sweep_uses_by_itself():
   assert executors.make('processes', executors.Resources(), 4) is None
+
+
+def test_a_sanity_check_hands_its_runs_to_its_executor(tmp_path):
+  given = []
+
+  def executor(left, done, deadline):
+    given.append((len(left), len(done), deadline))
+    for run in left:
+      run.folder.path.mkdir(parents=True)
+      records.write(run.folder.path, World({}).record(run))
+      yield run, ''
+
+  plan = Plan(dataclasses.replace(BASE, output_dir=str(tmp_path)), ('snip',), (0.9,), ('rearrange',), 3, narrow=False)
+  verdicts = sanity_check(plan, say=lambda line: None, progress=False, executor=executor)
+  # Of each seed: the ticket, the rearranged one, luck and the dense network.
+  assert given == [(12, 0, None)] and not verdicts.failures and len(verdicts.judgements) == 1
 
 
 @pytest.fixture
