@@ -36,6 +36,7 @@ def test_canonical_settings_name_the_same_run_once():
       (change(pruner='dense', ratio=0.5, rounds=3, samples_per_class=2, score_options='chunk=3'),
        change(pruner='dense')),
       (change(pruner='snip', match='macs'), change(pruner='snip')),
+      (change(pruner='dense', compact_training='on'), change(pruner='dense')),
       (change(pruner='narrow', ratio=0.5, rounds=3, allocation='erk'), change(pruner='narrow', ratio=0.5))]:
     assert Run(one) == Run(other) and Run(one).name == Run(other).name
   for one, other in [
@@ -44,6 +45,7 @@ def test_canonical_settings_name_the_same_run_once():
       (change(pruner='dense', trained_on='random_labels'), change(pruner='dense')),
       (change(pruner='narrow', ratio=0.5), change(pruner='narrow', ratio=0.6)),
       (change(pruner='narrow', match='macs'), change(pruner='narrow')),
+      (change(pruner='snip', compact_training='on'), change(pruner='snip')),
       (change(pruner='synflow', rounds=1), change(pruner='synflow'))]:
     assert Run(one) != Run(other) and Run(one).name != Run(other).name
   assert Run(dense().settings) == dense()

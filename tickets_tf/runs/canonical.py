@@ -36,7 +36,8 @@ def of(settings: Settings) -> Settings:
     if row.narrows and not registry.MODELS.has_width(settings.model):
       raise UsageError(f'--pruner={settings.pruner}: {settings.model} takes no width; expected another --model')
     size = {'ratio': settings.ratio, 'match': settings.match} if row.narrows else {'ratio': 0.0}
-    return dataclasses.replace(settings, **{**defaults(TicketSettings), 'pruner': settings.pruner, **size})
+    return dataclasses.replace(settings, **{**defaults(TicketSettings), 'pruner': settings.pruner, **size},
+                               compact_training='off')  # No channel is without purpose.
   changes = {name: type(getattr(settings, name))() for name in _CHOICES
              if getattr(settings, name) == getattr(row, name)} | {'match': 'weights'}
   if 'epoch' not in (row.rewound_to, settings.rewound_to) or settings.rewound_to:

@@ -5,6 +5,7 @@ the optimizer itself says by how much, in steps without a gradient. Afterwards t
 """
 
 from collections.abc import Callable
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -53,6 +54,8 @@ def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, 
     TicketsError: see there.
   """
   cut = _cut(model, mask, settings, moving, say)
+  # The loop uses a network again that was compiled for equal settings; what it does with this one depends on its shape.
+  settings = dataclasses.replace(settings, compact_training='off')
   if cut is None:
     return loop.train(model, mask, pipeline, judged, settings, folder, strategy, rates, moving)
   with strategy.scope():
