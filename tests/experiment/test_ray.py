@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 
 import psutil
 import pytest
@@ -152,6 +153,17 @@ def test_without_ray_one_line_says_what_to_install(monkeypatch):
   monkeypatch.setitem(sys.modules, 'ray', None)
   with pytest.raises(UsageError, match=r'--executor=ray needs Ray, .* expected pip install "tickets_tf\[ray\]"'):
     executors.make('ray', executors.Resources(), 1)
+
+
+@pytest.mark.parametrize('gpus, expected', [(0.5, []), (0, ['leaves them idle']), (2, ['runs wait until one comes'])])
+def test_what_would_wait_or_be_idle_is_told(gpus, expected, monkeypatch):
+  from tickets_tf.experiment import ray_tasks
+  nodes = [{'Alive': True, 'Resources': {'CPU': 8.0, 'GPU': 1.0}}, {'Alive': False, 'Resources': {'GPU': 8.0}}]
+  told = []
+  monkeypatch.setattr(ray_tasks, '_ray', lambda: types.SimpleNamespace(nodes=lambda: nodes))
+  monkeypatch.setattr(ray_tasks.logging, 'warning', lambda text, *values: told.append(text % values))
+  ray_tasks._warn(executors.Resources(cpus=4, gpus=gpus))
+  assert len(told) == len(expected) and all(part in line for part, line in zip(expected, told, strict=True))
 
 
 def test_processes_are_what_a_sweep_uses_by_itself():

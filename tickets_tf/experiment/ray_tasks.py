@@ -19,6 +19,7 @@ from typing import Any
 
 from absl import logging
 
+from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import workers
 from tickets_tf.experiment.executors import Resources
@@ -59,7 +60,7 @@ class RayExecutor:
       deadline: when to stop, in seconds of `time.monotonic`; None: never.
 
     Raises:
-      UsageError: if the cluster cannot be reached, or has no machine that is large enough for a run.
+      TicketsError: if the cluster cannot be reached or started.
       workers.OutOfTime: at the deadline; the runs at work are stopped.
     """
     store = self._store()
@@ -175,11 +176,12 @@ def _connected(resources: Resources) -> Iterator[None]:
     return
   try:
     context = ray.init(address=resources.address or 'local', log_to_driver=False, logging_level=_WARNING)
-  except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-    raise UsageError(f'--ray_address={resources.address}: no Ray cluster could be reached: '
-                     f'{" ".join(str(error).split())}') from error
+  except Exception as error:  # Ray has no class of its own for this.
+    what = (f'--ray_address={resources.address}: no Ray cluster could be reached' if resources.address else
+            '--executor=ray: no Ray cluster could be started on this machine')
+    raise TicketsError(f'{what}: {" ".join(str(error).split())}') from error
   try:
-    _check(resources)
+    _warn(resources)
     if context.dashboard_url:
       print(f'Ray\'s dashboard: http://{context.dashboard_url}')
     yield
@@ -187,12 +189,13 @@ def _connected(resources: Resources) -> Iterator[None]:
     ray.shutdown()
 
 
-def _check(resources: Resources) -> None:
-  """Tells what would wait for ever, or leave GPUs idle."""
+def _warn(resources: Resources) -> None:
+  """Tells what would wait, perhaps for ever, or leave GPUs idle."""
   machines = [node['Resources'] for node in _ray().nodes() if node['Alive']]
   if not any(each.get('CPU', 0) >= resources.cpus and each.get('GPU', 0) >= resources.gpus for each in machines):
-    raise UsageError(f'--cpus_per_run={resources.cpus:g} --gpus_per_run={resources.gpus:g}: no machine of the cluster '
-                     'has that many')
+    # A cluster may grow, so that this is no error.
+    logging.warning('no machine of the cluster has --cpus_per_run=%g and --gpus_per_run=%g; runs wait until one comes',
+                    resources.cpus, resources.gpus)
   if not resources.gpus and any(each.get('GPU') for each in machines):
     logging.warning('the cluster has GPUs, and --gpus_per_run=0 leaves them idle')
 
