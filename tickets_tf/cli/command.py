@@ -14,6 +14,7 @@ from absl import flags
 from absl import logging
 
 from tickets_tf import notes
+from tickets_tf import storage
 from tickets_tf.cli import stopping
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
@@ -101,7 +102,7 @@ def _exit_code(main: Callable[[], bool | None]) -> int:
     _say('interrupted; the same command resumes from here')
     return 128 + error.args[0] if isinstance(error, stopping.Stopped) else 130
   except Exception as error:
-    _say(f'{type(error).__name__}: {error}')
+    _say(storage.told(error, str(getattr(error, 'filename', None) or 'a file')) or f'{type(error).__name__}: {error}')
     return 1
 
 

@@ -3,11 +3,16 @@
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import errno
+import os
 import shutil
 import time
 
 import filelock
 
+from tickets_tf import files
+from tickets_tf import storage
+from tickets_tf.errors import StorageError
 from tickets_tf.errors import UsageError
 from tickets_tf.runs.folder import RunFolder
 
@@ -31,12 +36,16 @@ def locked(folder: RunFolder, is_done: Callable[[], bool], say: Callable[[str], 
 
   Raises:
     UsageError: if the folder cannot be written to.
+    StorageError: if its disk is full or does not answer, or the folder is gone when the work fails.
   """
   lock = filelock.FileLock(folder.lock)
   try:
     folder.path.mkdir(parents=True, exist_ok=True)
     is_ours = _acquire(lock)
   except OSError as error:
+    told = storage.told(error, f'{folder.path}: cannot be made')
+    if told and told.code not in storage.REFUSED:
+      raise told from error
     raise UsageError(f'--output_dir={folder.path.parent}: cannot be written to: {error.strerror}') from error
   if not is_ours:
     say(f'{folder}: another process is at work here; waiting for it')
@@ -45,9 +54,16 @@ def locked(folder: RunFolder, is_done: Callable[[], bool], say: Callable[[str], 
     is_ours = _acquire(lock)
   folder.path.mkdir(parents=True, exist_ok=True)  # Whoever was here before may have failed and taken it away.
   try:
-    yield not is_done()
-  except BaseException:
+    has_work = not is_done()
+    if has_work:
+      files.remove_begun(folder.path)
+    yield has_work
+  except BaseException as error:
+    # Whatever could not be read then: a folder on a network can go away.
+    gone = isinstance(error, Exception) and not os.path.exists(folder.path)
     _remove_if_nothing_is_done(folder)
+    if gone:
+      raise StorageError(f'{folder}: is gone', errno.ENOENT) from error
     raise
   finally:
     lock.release()
@@ -56,9 +72,9 @@ def locked(folder: RunFolder, is_done: Callable[[], bool], say: Callable[[str], 
 def _remove_if_nothing_is_done(folder: RunFolder) -> None:
   """Removes a run's folder, and the folder of runs if nothing else is in it, unless there is work to resume from."""
   trivial = {folder.lock, folder.settings, folder.environment}
-  if set(folder.path.iterdir()) <= trivial:
-    shutil.rmtree(folder.path, ignore_errors=True)
-    with contextlib.suppress(OSError):  # Other runs are there.
+  with contextlib.suppress(OSError):  # Other runs are there, or the folder does not answer.
+    if set(folder.path.iterdir()) <= trivial:
+      shutil.rmtree(folder.path, ignore_errors=True)
       folder.path.parent.rmdir()
 
 

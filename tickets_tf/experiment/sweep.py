@@ -8,6 +8,7 @@ import dataclasses
 import time
 from typing import Any
 
+from tickets_tf.errors import StorageError
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import workers
 from tickets_tf.experiment.executors import Executor
@@ -62,6 +63,7 @@ def run_all(runs: Iterable[Settings], parallel: int = 1, minutes: float = 0.0, s
 
   Raises:
     UsageError: for settings that cannot be used, before anything is done.
+    StorageError: if the folder of a run cannot be written to; runs at work are stopped.
   """
   order = with_needed(runs)
   deadline = time.monotonic() + 60 * minutes if minutes else None
@@ -82,6 +84,9 @@ def run_all(runs: Iterable[Settings], parallel: int = 1, minutes: float = 0.0, s
           # It is likely to be true of every other run.
           bar.leave = False
           raise UsageError(problem)
+        if isinstance(problem, workers.StorageProblem):  # All runs write to one disk.
+          bar.leave = False
+          raise StorageError(problem)
         if not problem:
           done[run] = records.read(run.folder.path)
         bar.ended(run, done.get(run))

@@ -15,6 +15,7 @@ from tickets_tf.experiment import following
 from tickets_tf.experiment import locking
 from tickets_tf.experiment import moving
 from tickets_tf.experiment import networks
+from tickets_tf.experiment import patience
 from tickets_tf.experiment import ticket_stage
 from tickets_tf.experiment.stages import Stages
 from tickets_tf.experiment.stages import Stopwatch
@@ -81,7 +82,14 @@ def find(run: Run, say: Callable[[str], None] = print) -> None:
 
 def _do(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages], object],
         say: Callable[[str], None]) -> None:
-  """Does a run up to a stage, after the runs before it."""
+  """Does a run up to a stage, after the runs before it; from its last checkpoint again if its folder was away."""
+  # A worker cannot begin again by itself: the others wait for it in the middle of a step.
+  tries = 1 if run.settings.strategy == 'multi_worker' else patience.TRIES
+  patience.patiently(lambda: _try(run, is_done, stage, say), run.folder.path, tries)
+
+
+def _try(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages], object],
+         say: Callable[[str], None]) -> None:
   if is_done(run.folder):
     return
   settings = run.settings

@@ -15,6 +15,7 @@ import threading
 import time
 from typing import Any
 
+from tickets_tf.errors import StorageError
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.runs.run import Run
@@ -30,6 +31,10 @@ class OutOfTime(Exception):
 
 class UsageProblem(str):
   """Why a run cannot be done with what was asked for."""
+
+
+class StorageProblem(str):
+  """Why the folder of a run cannot be written to."""
 
 
 def unmet(run: Run, failed: Collection[Run]) -> str:
@@ -48,6 +53,8 @@ def do(settings: Settings) -> str:
     train.train(settings, say=lambda line: None)
   except UsageError as error:
     return UsageProblem(_one_line(error))
+  except StorageError as error:
+    return StorageProblem(_one_line(error))
   except TicketsError as error:
     return _one_line(error)
   except Exception as error:

@@ -2,6 +2,9 @@
 
 import collections
 from collections.abc import Callable
+import os
+import shutil
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -43,7 +46,9 @@ def write(network: tf_keras.Model, mask: Mask, dataset: data.Dataset, folder: Ex
   normalise = keras.layers.Rescaling((1 / (255 * stds)).tolist(), (-means / stds).tolist(), name='normalise_images')
   rebuilt = to_keras3.rebuild(network, _FLAG, normalise)
   rebuilt.model.save(folder.keras)
-  rebuilt.model.save_weights(folder.keras_weights)
+  with tempfile.TemporaryDirectory() as local:  # HDF5 cannot end a file that is on a full disk, and crashes.
+    rebuilt.model.save_weights(os.path.join(local, folder.keras_weights.name))
+    shutil.copyfile(os.path.join(local, folder.keras_weights.name), folder.keras_weights)
   loaded = keras.models.load_model(folder.keras, compile=False)
 
   def logits(images: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf import files
+from tickets_tf import storage
 from tickets_tf.data import WHITE, Dataset, normalise
 from tickets_tf.errors import TicketsError
 from tickets_tf.export.classifier import DESCRIPTION, Classifier
@@ -48,7 +49,8 @@ def write_saved_model(model: keras.Model, dataset: Dataset, folder: str | os.Pat
         archive.write_out(str(temporary))
     except tf.errors.OpError as error:
       # TensorFlow's message begins with the operation and the name of a part of a file.
-      raise TicketsError(f'{folder}: cannot be written: {str(error).splitlines()[0].rpartition("; ")[2]}') from error
+      raise (storage.told(error, f'{folder}: cannot be written') or
+             TicketsError(f'{folder}: cannot be written: {str(error).splitlines()[0].rpartition("; ")[2]}')) from error
     (temporary / _EXTRA).parent.mkdir()
     records.write_json(temporary / _EXTRA, {
         'class_names': list(dataset.class_names),

@@ -5,6 +5,7 @@ import pathlib
 import secrets
 import shutil
 
+from tickets_tf import storage
 from tickets_tf.errors import TicketsError, UsageError
 
 _ATTEMPTS = 100  # others may take the number that was free
@@ -41,7 +42,8 @@ def add_version(saved_model: pathlib.Path, folder: str | os.PathLike[str]) -> pa
     shutil.copytree(saved_model, temporary)
     return _rename(temporary)
   except OSError as error:
-    raise TicketsError(f'--serving={folder}: cannot be written: {error.strerror or error}') from error
+    told = storage.told(error, f'--serving={folder}: cannot be written')
+    raise told or TicketsError(f'--serving={folder}: cannot be written: {error.strerror or error}') from error
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
 

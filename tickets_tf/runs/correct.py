@@ -6,6 +6,7 @@ go: the final weights with batch-norm statistics estimated afresh. The second is
 """
 
 import dataclasses
+import io
 import pathlib
 
 import numpy as np
@@ -33,8 +34,10 @@ def write(path: pathlib.Path, correct: Correct) -> None:
   Raises:
     TicketsError: if it cannot be written.
   """
+  content = io.BytesIO()  # NumPy does not tell why it cannot write a file.
+  np.save(content, np.packbits([correct.settled, correct.final], axis=1), allow_pickle=False)
   with files.replacing(path) as temporary:
-    np.save(temporary, np.packbits([correct.settled, correct.final], axis=1), allow_pickle=False)
+    temporary.write_bytes(content.getvalue())
 
 
 def read(path: pathlib.Path, count: int) -> Correct:

@@ -37,7 +37,7 @@ def read(path: pathlib.Path, kind: type[_Value]) -> list[_Value]:
   if not path.exists():
     return []
   values = []
-  for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), start=1):
+  for number, line in enumerate(files.read_text(path).splitlines(), start=1):
     try:
       values.append(msgspec.convert(json.loads(line), kind))
     except (ValueError, msgspec.ValidationError) as error:

@@ -249,7 +249,7 @@ def read_value(path: pathlib.Path, kind: type[_Value], version: int, what: str) 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
   """Reads a JSON object; raises UsageError that names the file if it is none."""
   try:
-    value = json.loads(path.read_text())
+    value = json.loads(files.read_text(path))
   except (OSError, ValueError) as error:
     raise UsageError(f'{path}: cannot be read: {error}') from error
   if not isinstance(value, dict):

@@ -1,11 +1,15 @@
 """The weights of a live network in files, and the checkpoints that a killed run resumes from."""
 
 import os
+import pathlib
+import shutil
 
 import tensorflow as tf
 import tf_keras as keras
+from tf_keras.src.saving import saving_lib
 
 from tickets_tf import files
+from tickets_tf import storage
 from tickets_tf.errors import TicketsError
 
 
@@ -19,8 +23,13 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
   Raises:
     TicketsError: if the file cannot be written.
   """
+  content = _InMemory()
+  store = saving_lib.H5IOStore('', archive=content, mode='w')
+  saving_lib._save_state(model, weights_store=store, assets_store=None, inner_path='',  # pylint: disable=protected-access
+                         visited_trackables=set())
+  store.close()
   with files.replacing(path) as temporary:
-    model.save_weights(str(temporary))
+    temporary.write_bytes(content.written)
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
@@ -33,6 +42,15 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     model.load_weights(str(path))
   except (OSError, ValueError, KeyError) as error:
     raise TicketsError(f'{path}: cannot be read as the weights of {model.name}: {error}') from error
+
+
+class _InMemory:
+  """Takes a file that Keras writes into an archive. HDF5 cannot end a file that is on a full disk, and crashes."""
+  written = b''
+
+  def writestr(self, name: str, content: bytes) -> None:
+    """Takes the file."""
+    self.written = content
 
 
 class Checkpoints:
@@ -50,12 +68,24 @@ class Checkpoints:
                optimizer: keras.optimizers.Optimizer) -> None:
     self._epoch = tf.Variable(0, dtype=tf.int64, name='epoch')
     self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, epoch=self._epoch)
+    self._folder = pathlib.Path(folder)
     self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
 
   def save(self, epoch: int) -> None:
-    """Writes the state after `epoch` finished epochs."""
+    """Writes the state after `epoch` finished epochs.
+
+    Raises:
+      StorageError: if it cannot be written; earlier checkpoints are left as they were.
+    """
     self._epoch.assign(epoch)
-    self._manager.save(checkpoint_number=epoch)
+    try:
+      with storage.reporting(f'{self._folder}: cannot be written'):
+        os.stat(self._folder.parent)  # TensorFlow would make it, under a network folder that has gone away.
+        self._manager.save(checkpoint_number=epoch)
+    except BaseException:
+      for path in self._folder.glob('*_temp'):  # What TensorFlow has begun to write takes room.
+        shutil.rmtree(path, ignore_errors=True)
+      raise
 
   def restore(self) -> int:
     """Restores the newest checkpoint and returns its number of finished epochs, 0 if there is none.
