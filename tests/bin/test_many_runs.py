@@ -16,12 +16,12 @@ from tests.bin.test_commands import call
 from tests.bin.test_commands import environment
 
 SMALL = [f'--model={small_network.NAME}', '--width=4', '--epochs=1', '--train_examples=160', '--batch_size=32',
-         '--samples_per_class=2', '--noprogress', '--notensorboard', '--noexport']
+         '--samples_per_class=2', '--noprogress', '--notensorboard', '--noexport', '--parallel=1']
 
 
 def test_a_sanity_check_ends_with_verdicts_and_a_report(tmp_path):
   arguments = [*SMALL, '--pruner=snip', '--ratio=0.8', '--seeds=3', '--checks=random_labels,rearrange', '--nonarrow',
-               f'--output_dir={tmp_path / "runs"}', f'--report={tmp_path / "report"}']
+               '--parallel=auto', f'--output_dir={tmp_path / "runs"}', f'--report={tmp_path / "report"}']
   done = call('sanity_check', *arguments)
   assert done.returncode == 0, done.stderr
   assert done.stdout.splitlines()[-1] == f'report: {tmp_path / "report" / "report.html"}'
@@ -97,13 +97,14 @@ def test_a_killed_sweep_resumes_and_leaves_no_worker(tmp_path):
     ('sanity_check', ['--pruners=snip', '--ratios=1.5'], '--ratio=1.5: expected a number'),
     ('sanity_check', ['--mask=/dev/null', '--checks=random_labels'], 'the mask of --mask is given'),
     ('sanity_check', ['--mask=/dev/null', '--checks=invert'], 'a mask from a file has none'),
-    ('sanity_check', ['--mask=nowhere.npz'], '--mask=nowhere.npz: cannot be read'),
-    ('sanity_check', ['--mask=/dev/null', '--noprogress'], "mask file '/dev/null': the name must end in .npz"),
+    ('sanity_check', ['--mask=nowhere.npz', '--parallel=1'], '--mask=nowhere.npz: cannot be read'),
+    ('sanity_check', ['--mask=/dev/null', '--noprogress', '--parallel=1'],
+     "mask file '/dev/null': the name must end in .npz"),
     ('sanity_check', ['--check=rearrange'], '--check=rearrange: expected --checks=rearrange'),
     ('sanity_check', ['--margin=0'], '--margin=0: expected percent points above 0'),
     ('sanity_check', ['--budget_minutes=nan'], 'flag --budget_minutes=nan: expected a number of minutes'),
     ('sanity_check', ['--report=/dev/null/report'], '--report=/dev/null/report: cannot be written to'),
-    ('sanity_check', ['--model=resnet9', '--noprogress'], 'the depth must be'),
+    ('sanity_check', ['--model=resnet9', '--noprogress', '--parallel=1'], 'the depth must be'),
     ('sanity_check', ['--dataset=folder', '--data_dir=nowhere', '--parallel=2', '--noprogress'],
      '--data_dir=nowhere: no such folder'),
     ('sweep', ['--pruners=snip@'], '--pruners=snip@: expected the name of a check behind the @'),

@@ -11,6 +11,7 @@ import pytest
 
 from tests.planted_runs import BASE
 from tests.planted_runs import World
+from tickets_tf.cli import executing
 from tickets_tf.cli import sanity_check
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import planning
@@ -36,6 +37,7 @@ def main(monkeypatch, folder, **flags):
   values = types.SimpleNamespace(**{**FLAGS, **flags}, report=str(folder))
   monkeypatch.setattr(sanity_check, 'flags', types.SimpleNamespace(FLAGS=values))
   monkeypatch.setattr(sanity_check, 'from_flags', lambda: dataclasses.replace(BASE, output_dir=str(folder)))
+  monkeypatch.setattr(executing, 'from_flags', lambda: None)
   return sanity_check.main()
 
 
@@ -78,7 +80,7 @@ def test_a_plan_is_shown_and_nothing_is_run(monkeypatch, tmp_path, world, capsys
 def test_hours_choose_the_seeds(monkeypatch, tmp_path, world, capsys):
   asked = []
 
-  def within(plan, hours, progress):
+  def within(plan, hours, progress, executor):
     asked.append((plan.seeds, hours, progress))
     return dataclasses.replace(plan, seeds=4)
 

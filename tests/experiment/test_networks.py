@@ -7,6 +7,7 @@ import pytest
 import tf_keras as keras
 
 import tickets_tf
+from tests import small_network
 from tickets_tf import data
 from tickets_tf import training
 from tickets_tf.experiment import networks
@@ -72,3 +73,34 @@ def test_images_are_augmented_as_the_settings_or_else_the_data_set_have_it(digit
 def test_batches_are_normalised_as_the_data_set_is(digits):
   found = networks.pipeline(Run(SETTINGS), digits, training.make_strategy())
   assert (found.mean, found.std) == (digits.mean, digits.std) and digits.mean != digits.std
+
+
+def test_a_network_that_is_used_again_starts_as_a_new_one(digits, tmp_path):
+  strategy = training.make_strategy()
+
+  def again(**changes):
+    model = networks.again(Run(dataclasses.replace(SETTINGS, **changes)), digits, strategy)
+    assert all(map(np.array_equal, model.get_weights(), weights(digits, **changes)))
+    return model
+
+  model = again()
+  model.set_weights([value + 1 for value in model.get_weights()])
+  assert again(pruner='snip') is model and again(seed=1) is model and again() is model
+  small = again(width=2)
+  assert small is not model and again() is model and again(width=2) is small, 'two structures are kept'
+  assert again(mixed_precision='bfloat16') is not model
+  own = [networks.again(Run(dataclasses.replace(SETTINGS, model=small_network.NAME)), digits, strategy)
+         for _ in range(2)]
+  assert own[0] is not own[1], 'layers of one\'s own may keep what is not in their weights'
+  trained = again()
+  run = Run(dataclasses.replace(SETTINGS, epochs=1, progress=False, tensorboard=False))
+  training.train(trained, tickets_tf.Mask.dense(tickets_tf.prunable_kernels(trained)),
+                 networks.pipeline(run, digits, strategy), digits.test, run.settings, tmp_path, strategy)
+  assert again() is not trained, 'its layers are wrapped now'
+
+
+def test_batches_of_one_order_are_made_once(digits):
+  made = [networks.pipeline(Run(dataclasses.replace(SETTINGS, **changes)), digits, training.make_strategy())
+          for changes in ({}, {'ratio': 0.5}, {'pruner': 'dense'}, {'seed': 1})]
+  assert made[0] is made[1] and len({id(each) for each in made}) == 3
+  assert made[0].draws(0, 3) is made[0].draws(0, 3) is not made[0].draws(0, 4)

@@ -294,3 +294,15 @@ def test_live_positions_cannot_be_known_if_paths_cannot():
   model = Own()
   model.build((None, 3))
   assert live_positions(model, mask_of(model)) is None
+
+
+def test_paths_of_later_masks_are_those_of_a_network_that_has_seen_no_other(small_model):
+  rng = np.random.default_rng(0)
+  kernels = tickets_tf.prunable_kernels(small_model)
+  masks = [Mask((kernel.name, rng.random(kernel.shape) < density) for kernel in kernels)
+           for density in (0.5, 0.05, 0.01, 0.5)]
+  masks.append(Mask((kernel.name, np.full(kernel.shape, index != 4)) for index, kernel in enumerate(kernels)))
+  for mask in (*masks, masks[0]):
+    fresh = tickets_tf.build_model('resnet8', (8, 8, 3), 10, width=4)
+    assert collapse(small_model, mask) == collapse(fresh, mask)
+    assert live_positions(small_model, mask) == live_positions(fresh, mask)

@@ -128,3 +128,15 @@ def test_checkpoints_are_spaced_by_seconds(seconds, saved, monkeypatch):
     clock = next(now)
     callback.on_epoch_end(epoch)
   assert found == saved
+
+
+def test_epochs_between_evaluations_are_trained_the_same(train):
+  every, weights, _ = train('every', epochs=5)
+  few, same, path = train('few', epochs=5, evaluate_every=2)
+  assert [each.evaluation_accuracy is None for each in few] == [True, False, True, False, False], 'and the last one'
+  assert [each.loss for each in few] == [each.loss for each in every] and all(map(np.array_equal, weights, same))
+  judged = [each for each in few if each.evaluation_loss is not None]
+  assert without_seconds(judged) == without_seconds([every[1], every[3], every[4]])
+  again, _, _ = train('few', epochs=5, evaluate_every=2)
+  assert again == few, 'the file says which epochs were not evaluated'
+  assert json.loads((path / 'metrics.jsonl').read_text().splitlines()[0])['evaluation_loss'] is None

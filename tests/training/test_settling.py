@@ -85,3 +85,24 @@ def test_a_saved_model_takes_settled_statistics_if_asked(tmp_path):
   assert found.figures[0].found == f'{record.settled_accuracy:.2%}'
   assert found.left_out == ('the final weights with running statistics: the SavedModel has settled ones',)
   assert tickets_tf.Run(settings).name == tickets_tf.Run(dataclasses.replace(settings, settle=False)).name
+
+
+def test_what_is_compiled_for_a_network_serves_its_later_weights(small_model, pipeline):
+  settling.settled_statistics(small_model, pipeline, 0)
+  compiled = vars(small_model)[settling._KEPT]
+  small_model.set_weights([2 * value + 1 for value in small_model.get_weights()])
+  found = settling.settled_statistics(small_model, pipeline, 0)
+  assert vars(small_model)[settling._KEPT] is compiled and compiled.experimental_get_tracing_count() == 1
+  del vars(small_model)[settling._KEPT]
+  for value, alone in zip(found, settling.settled_statistics(small_model, pipeline, 0), strict=True):
+    np.testing.assert_array_equal(value, alone)
+
+
+def test_random_layers_draw_by_the_seed_alone(pipeline):
+  import tf_keras as keras
+  L = keras.layers
+  model = keras.Sequential([keras.Input((8, 8, 3)), L.Dropout(0.5), L.Conv2D(4, 3), L.BatchNormalization(), L.Flatten(),
+                            L.Dense(10)])
+  first, again, other = (settling.settled_statistics(model, pipeline, seed) for seed in (3, 3, 4))
+  np.testing.assert_array_equal(first[1], again[1])
+  assert not np.array_equal(first[1], other[1])

@@ -11,6 +11,7 @@ What it would take and could show, without a run: --plan. Recorded accuracies ju
 
 from collections.abc import Iterable
 import contextlib
+import dataclasses
 import math
 import pathlib
 from typing import TYPE_CHECKING
@@ -25,7 +26,9 @@ from tickets_tf.cli.flags import parse_list
 from tickets_tf.errors import UsageError
 
 if TYPE_CHECKING:
+  from tickets_tf.judging.plan import Plan
   from tickets_tf.judging.verdicts import Verdicts
+  from tickets_tf.runs.settings import Settings
 
 
 def define_flags() -> None:
@@ -66,15 +69,14 @@ def main() -> bool:
   base = from_flags()
   seeds = _seeds(values.seeds)
   ratios = tuple(parse_list('ratios', 'ratio', values.ratios))
-  with command.loading_tensorflow():
-    import tickets_tf.experiment.train  # noqa: F401  # The runs need it; here its notes are dropped.
-    from tickets_tf.experiment import planning
-    from tickets_tf.experiment.sanity_check import sanity_check
-    from tickets_tf.judging.plan import Plan
-    from tickets_tf.report import designs
+  from tickets_tf.experiment import planning
+  from tickets_tf.experiment.sanity_check import sanity_check
+  from tickets_tf.judging.plan import Plan
+  from tickets_tf.report import designs
   plan = Plan(base, tuple(values.pruners), ratios, tuple(values.checks), seeds, values.max_seeds, values.margin,
-              values.alpha, values.controls, values.budget_minutes, values.parallel, values.ladder, values.narrow,
+              values.alpha, values.controls, values.budget_minutes, 1, values.ladder, values.narrow,
               values.equal_epochs)
+  plan = _shared(plan, values.parallel)
   if values.plan:
     survey = planning.survey(plan)
     print(designs.designs_table(survey.designs(), survey.spread, plan.looks()))
@@ -82,6 +84,9 @@ def main() -> bool:
       print(designs.chosen(survey.within(values.hours), values.hours))
     return True
   executor = executing.from_flags()
+  if base.mask or (plan.parallel == 1 and not plan.minutes and not executor):
+    with command.loading_tensorflow():
+      import tickets_tf.experiment.train  # noqa: F401  # The runs need it; here its notes are dropped.
   if values.hours:
     plan = planning.within(plan, values.hours, progress=base.progress, executor=executor)
     print(f'--hours={values.hours:g}: {plan.seeds} seeds')
@@ -95,6 +100,17 @@ def main() -> bool:
     raise
   _show(verdicts, folder)
   return not verdicts.failures
+
+
+def _shared(plan: 'Plan', asked: str | int) -> 'Plan':
+  """Returns a plan with as many runs at a time, and as many threads each, as --parallel asks for."""
+  def runs_of(base: 'Settings') -> 'list[Settings]':
+    of = dataclasses.replace(plan, base=base)
+    seeds = range(base.seed, base.seed + of.looks()[0])
+    return [run.settings for run in of.runs(of.questions() or of.gaps(), seeds)]
+
+  base, parallel = executing.shared(plan.base, asked, runs_of)
+  return dataclasses.replace(plan, base=base, parallel=parallel)
 
 
 def _rejudge() -> bool:

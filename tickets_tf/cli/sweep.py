@@ -55,14 +55,17 @@ def main() -> bool:
   lists = {field: parse_list(name, field, values[name].value) for name, field in _LISTS.items()}
   lists['pruner'] = [_ticket(name, lists['check']) for name in lists['pruner']]
   from tickets_tf.experiment import sweep
-  runs = sweep.grid(base, **{field: parts for field, parts in lists.items() if parts})
+  varied = {field: parts for field, parts in lists.items() if parts}
+  base, parallel = executing.shared(base, values.parallel, lambda each: sweep.grid(each, **varied))
+  runs = sweep.grid(base, **varied)
   if values.dry_run:
-    return _dry_run(runs, values.parallel)
+    return _dry_run(runs, parallel)
   executor = executing.from_flags()
-  with command.loading_tensorflow():
-    import tickets_tf.experiment.train  # noqa: F401  # The runs need it; here its notes are dropped.
-    from tickets_tf import report
-  outcome = sweep.run_all(runs, values.parallel, values.minutes, progress=base.progress, executor=executor)
+  if parallel == 1 and not values.minutes and not executor:
+    with command.loading_tensorflow():
+      import tickets_tf.experiment.train  # noqa: F401  # The runs need it; here its notes are dropped.
+  from tickets_tf import report
+  outcome = sweep.run_all(runs, parallel, values.minutes, progress=base.progress, executor=executor)
   made = outcome.distinct(runs)
   print(report.runs_table(made))
   if values.table:

@@ -7,6 +7,7 @@ the batch from them and from the images in its memory, within its training step.
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -68,6 +69,7 @@ class Pipeline:
     self._padding = 0 if augmentation == 'none' else crop_padding
     self.mean, self.std = mean, std
     self.examples = examples
+    self._kept: dict[tuple[Any, ...], tf.data.Dataset] = {}  # Making one takes longer than some epochs.
 
   def draw(self, step: int | tf.Tensor, part: int | tf.Tensor = 0, parts: int = 1) -> Drawn:
     """Returns the random numbers of one step's batch, or of a share of it: a few per image.
@@ -141,6 +143,12 @@ class Pipeline:
     """
     self._share(parts)  # Raises the error here, before tf.data traces `element`.
     local = parts - first_part if local_parts is None else local_parts
+    asked = (first_step, last_step, parts, first_part, local)
+    if asked not in self._kept:
+      self._kept[asked] = self._draws(*asked)
+    return self._kept[asked]
+
+  def _draws(self, first_step: int, last_step: int, parts: int, first_part: int, local: int) -> tf.data.Dataset:
 
     def element(k: tf.Tensor) -> Drawn:
       return self.draw(k // local, first_part + k % local, parts)
@@ -152,9 +160,12 @@ class Pipeline:
   def dataset(self, first_step: int, last_step: int, parts: int = 1, first_part: int = 0,
               local_parts: int | None = None) -> tf.data.Dataset:
     """Returns the batches themselves, (images, labels) made on the CPU; arguments and errors as `draws`."""
-    with tf.device('CPU:0'):
-      draws = self.draws(first_step, last_step, parts, first_part, local_parts)
-      return draws.map(lambda drawn: self.assemble(self._images, self._labels, drawn))
+    asked = ('batches', first_step, last_step, parts, first_part, local_parts)
+    if asked not in self._kept:
+      with tf.device('CPU:0'):
+        draws = self.draws(first_step, last_step, parts, first_part, local_parts)
+        self._kept[asked] = draws.map(lambda drawn: self.assemble(self._images, self._labels, drawn))
+    return self._kept[asked]
 
   # Eager tensors, which functions capture by reference. Constants would be copied into every graph.
   @functools.cached_property

@@ -1,15 +1,20 @@
 """The network of a run, drawn from its seed, and the batches that it trains on."""
 
+import collections
 from collections.abc import Iterator
 import contextlib
+import dataclasses
 import pathlib
+from typing import Any
 
+import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf import data
 from tickets_tf import models
 from tickets_tf import seeds
+from tickets_tf import training
 from tickets_tf.data import Dataset
 from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.models import keras3
@@ -17,10 +22,74 @@ from tickets_tf.models import layers
 from tickets_tf.models import narrow
 from tickets_tf.pruning.narrowed import Narrowed
 from tickets_tf.runs.run import Run
+from tickets_tf.runs.settings import MachineSettings
+from tickets_tf.runs.settings import NetworkSettings
 from tickets_tf.training import checkpoints
 
 
 INITIALISATION = 'initialisation'
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Kept:
+  """A network that later runs use again, and the weights of an initialisation.
+
+  Attributes:
+    structure: all that its structure depends on.
+    model: the network.
+    seed: that of the initialisation.
+    initial: its weights.
+  """
+  structure: tuple[Any, ...]
+  model: keras.Model
+  seed: int
+  initial: list[npt.NDArray[Any]]
+
+
+# The networks that `again` returned last, of different structures: that of the tickets and the small dense one.
+_kept: list[_Kept] = []
+_MOST_KEPT = 2
+# The batches of the last runs: runs of one seed see the same.
+_pipelines: collections.deque[tuple[tuple[Any, ...], data.Pipeline]] = collections.deque(maxlen=_MOST_KEPT)
+
+
+def again(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy) -> keras.Model:
+  """Returns the network of a run at its initialisation, as `network` does, but uses that of the run before if it can.
+
+  Building a small network takes as long as some epochs of its training, and what was compiled for it is compiled once.
+  If a setting names code of one's own, the network is built for each run: such layers may keep what is not in their
+  weights, and such scores may draw from generators that are set before a network is built.
+
+  Args:
+    run: the run.
+    dataset: its data set.
+    strategy: that of its training.
+
+  Returns:
+    The network, to be used until the next call.
+
+  Raises:
+    UsageError: as `network`.
+  """
+  settings = run.settings
+  if settings.weights or any(field.metadata['names'].own_code(getattr(settings, field.name))
+                             for field in dataclasses.fields(settings)
+                             if field.metadata['names'] and getattr(settings, field.name)):
+    return network(run, dataset, strategy, INITIALISATION)
+  structure = (settings.group(NetworkSettings), settings.group(MachineSettings), network_width(run, dataset),
+               dataset.image_shape, dataset.num_classes, id(strategy))
+  found = [kept for kept in _kept if kept.structure == structure]
+  before = found[0] if found and not training.holds(found[0].model) else None
+  if before and before.seed == run.init_seed:
+    initial = before.initial
+  else:
+    model = network(run, dataset, strategy, INITIALISATION)
+    initial = model.get_weights()
+  model = before.model if before else model
+  model.set_weights(initial)
+  others = [kept for kept in _kept if kept.structure != structure]
+  _kept[:] = [_Kept(structure, model, run.init_seed, initial), *others][:_MOST_KEPT]
+  return model
 
 
 def network(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy, purpose: str) -> keras.Model:
@@ -81,8 +150,11 @@ def pipeline(run: Run, dataset: Dataset, strategy: tf.distribute.Strategy) -> da
   """
   settings = run.settings
   augmentation = dataset.augmentation if settings.augmentation == 'auto' else settings.augmentation
-  found = data.Pipeline(dataset.train, settings.batch_size, run.order_seed, augmentation, dataset.crop_padding,
-                        dataset.mean, dataset.std, run.first_order_seed, max(settings.order_epoch, 0))
+  made_of = (settings.batch_size, run.order_seed, augmentation, dataset.crop_padding, dataset.mean, dataset.std,
+             run.first_order_seed, max(settings.order_epoch, 0))
+  found = next((each for of, each in _pipelines if of == made_of and each.examples is dataset.train), None)
+  found = found or data.Pipeline(dataset.train, *made_of)
+  _pipelines.append((made_of, found))
   if found.batch_size % strategy.num_replicas_in_sync:
     raise UsageError(f'--batch_size={settings.batch_size}: batches of {found.batch_size} images cannot be shared '
                      f'equally by {strategy.num_replicas_in_sync} replicas')

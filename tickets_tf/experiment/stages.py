@@ -123,7 +123,9 @@ class Stages:
   def _record(self, mask: Mask, collapse: Collapse, judgements: '_Judgements', trained: training.Trained,
               seconds: records.Seconds, found_on: dict[str, Any]) -> Record:
     run, dataset = self.run, self.dataset
-    best = max(trained.epochs, key=lambda epoch: epoch.evaluation_accuracy, default=None)
+    best_accuracy, best = max(((epoch.evaluation_accuracy, epoch) for epoch in trained.epochs
+                               if epoch.evaluation_accuracy is not None), key=lambda pair: pair[0],
+                              default=(judgements.final.accuracy, None))
     height, width, channels = dataset.image_shape
     kernels = models.prunable_kernels(self.model)
     broken_by = patterns.broken_by(registry.PATTERNS.get(run.settings.pattern), mask, kernels)
@@ -152,7 +154,7 @@ class Stages:
         settled_loss=judgements.settled.loss,
         balanced_accuracy=evaluation.balanced_accuracy(judgements.of_classes),
         class_accuracy=judgements.of_classes,
-        best_accuracy=best.evaluation_accuracy if best else judgements.final.accuracy,
+        best_accuracy=best_accuracy,
         best_epoch=best.epoch if best else 0,
         best_on='test' if best is None or dataset.validation is None else 'validation',
         seconds=seconds,
@@ -210,10 +212,10 @@ def _report_collapse(collapse: Collapse, on_collapse: str, say: Callable[[str], 
 
 
 def _layers(model: keras.Model, kernels: list[Kernel], mask: Mask) -> tuple[records.Layer, ...]:
-  dense_macs = models.multiply_accumulates(kernels, [kernel.size for kernel in kernels], model)
-  sparse_macs = models.multiply_accumulates(kernels, mask.counts, model)
-  return tuple(records.Layer(kernel.name, kernel.shape, kernel.size, kept, dense, sparse)
-               for kernel, kept, dense, sparse in zip(kernels, mask.counts, dense_macs, sparse_macs, strict=True))
+  uses = models.multiply_accumulates(kernels, [1] * len(kernels), model)
+  return tuple(records.Layer(kernel.name, kernel.shape, kernel.size, kept,
+                             *(None if each is None else each * count for count in (kernel.size, kept)))
+               for kernel, kept, each in zip(kernels, mask.counts, uses, strict=True))
 
 
 def _keep(path: pathlib.Path, value: dict[str, Any]) -> dict[str, Any]:

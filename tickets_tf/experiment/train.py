@@ -103,7 +103,7 @@ def _try(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages
   # Before any folder is made: what cannot be built or cut into shares leaves nothing behind.
   seen, _ = ticket_stage.changed_data(settings.trained_on, dataset, settings.seed)
   pipeline = networks.pipeline(run, seen, strategy)
-  model = networks.network(run, dataset, strategy, networks.INITIALISATION)
+  model = networks.again(run, dataset, strategy)
   moving.timing_of(run, pipeline)
   if settings.jit:
     training.check_jit(model, settings.deterministic)
@@ -117,6 +117,7 @@ def _try(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages
       _tell_data(dataset, say)
       if narrowed:
         say(narrowed.told())
+      model = networks.again(run, dataset, strategy)  # The runs before may have used it.
       stage(Stages(run, strategy, dataset, pipeline, model, data_time.seconds, say))
 
 

@@ -3,26 +3,25 @@
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Sequence
-import concurrent.futures
-import concurrent.futures.process
+import contextlib
 import dataclasses
 import multiprocessing
+import multiprocessing.connection
+import multiprocessing.process
 import os
 import pathlib
-import sys
 import tempfile
 import threading
 import time
-from typing import Any
 
 from tickets_tf.errors import StorageError
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
+from tickets_tf.experiment import cores
 from tickets_tf.runs.run import Run
 from tickets_tf.runs.settings import Settings
 
-_Future = concurrent.futures.Future[str]
-_RUNS_PER_PROCESS = 40
+_MOST_BYTES = 2 * 2**30  # that a process may have in any case
 
 
 class OutOfTime(Exception):
@@ -71,6 +70,8 @@ def side_by_side(left: Sequence[Run], done: set[Run], parallel: int,
                  deadline: float | None) -> Iterator[tuple[Run, str]]:
   """Does runs in worker processes, each after those that it needs.
 
+  All processes start at once, so that those which have nothing to do yet are ready when they have.
+
   Args:
     left: the runs, in the order of importance.
     done: the runs that are done; those that end well are added.
@@ -84,18 +85,22 @@ def side_by_side(left: Sequence[Run], done: set[Run], parallel: int,
     OutOfTime: at the deadline; the runs at work are stopped.
   """
   with tempfile.TemporaryDirectory() as folder:
-    crew = _Crew(list(left), done, parallel, pathlib.Path(folder) / 'stderr')
+    crew = _Crew(list(left), done, parallel, pathlib.Path(folder))
     try:
       while crew.left or crew.working:
         yield from crew.unmet()
         crew.begin()
         yield from crew.ended(deadline)
-    except BaseException:
-      for process in multiprocessing.active_children():
-        process.kill()
-      raise
     finally:
-      crew.pool.shutdown(cancel_futures=True)
+      crew.end()
+
+
+@dataclasses.dataclass(eq=False)
+class _Worker:
+  """A process that does one run after the other."""
+  process: multiprocessing.process.BaseProcess
+  connection: multiprocessing.connection.Connection
+  log: pathlib.Path
 
 
 @dataclasses.dataclass
@@ -104,14 +109,14 @@ class _Crew:
   left: list[Run]
   done: set[Run]
   parallel: int
-  log: pathlib.Path
+  folder: pathlib.Path
   failed: set[Run] = dataclasses.field(default_factory=set)
-  working: dict[_Future, Run] = dataclasses.field(default_factory=dict)
-  # The runs that were at work as a process died: each is done again by itself, so that the guilty one is found.
+  idle: list[_Worker] = dataclasses.field(default_factory=list)
+  working: dict[_Worker, Run] = dataclasses.field(default_factory=dict)
+  # Runs whose process died while others were at work, which may have taken its memory: each is done again by itself.
   suspects: list[Run] = dataclasses.field(default_factory=list)
-
-  def __post_init__(self) -> None:
-    self.pool = _pool(self.parallel, self.log)
+  started: int = 0
+  largest: int = 0  # bytes, of a process after a run
 
   def unmet(self) -> Iterator[tuple[Run, str]]:
     """Takes out the runs that need one that failed."""
@@ -121,57 +126,93 @@ class _Crew:
       yield run, unmet(run, self.failed)
 
   def begin(self) -> None:
-    """Gives the free processes the next runs that can be begun."""
+    """Gives the free processes the next runs that can be begun, and starts the processes that are missing."""
+    most = 1 if self.suspects else self.parallel
     ready = [run for run in self.left if set(run.before()) <= self.done]
-    for run in ready[:(1 if self.suspects else self.parallel) - len(self.working)]:
+    for run in ready[:max(most - len(self.working), 0)]:
+      if not self.idle and not self._start():
+        break
+      worker = self.idle.pop(0)
       self.left.remove(run)
+      self.working[worker] = run
       # Nobody sees a worker's bar, whose lock would outlive a worker that is killed.
-      self.working[self.pool.submit(do, dataclasses.replace(run.settings, progress=False))] = run
+      with contextlib.suppress(BrokenPipeError):  # It has died, which `ended` sees.
+        worker.connection.send(dataclasses.replace(run.settings, progress=False))
+    while len(self.idle) + len(self.working) < min(self.parallel, len(self.left) + len(self.working)):
+      if not self._start():
+        break
 
   def ended(self, deadline: float | None) -> Iterator[tuple[Run, str]]:
     """Waits until a run at work has ended; raises OutOfTime at the deadline."""
     remaining = max(deadline - time.monotonic(), 0) if deadline else None
-    ended, _ = concurrent.futures.wait(self.working, remaining, concurrent.futures.FIRST_COMPLETED)
-    if not ended and self.working:
+    by_connection = {worker.connection: worker for worker in self.working}
+    ready = multiprocessing.connection.wait(list(by_connection), remaining)
+    if not ready and self.working:
       raise OutOfTime
-    last = ''
-    if any(map(_died, ended)):
-      ended, last = self._renewed()
-    for future in ended:
-      run = self.working.pop(future)
-      problem = f'its process died{last}' if _died(future) else future.result()
+    for worker in [by_connection[each] for each in ready]:  # type: ignore[index]
+      try:
+        problem, size = worker.connection.recv()
+      except (EOFError, ConnectionError):
+        yield from self._died(worker)
+        continue
+      run = self.working.pop(worker)
       self.suspects = [other for other in self.suspects if other != run]
+      self.largest = max(self.largest, size)
+      self._keep(worker, size)
       (self.failed if problem else self.done).add(run)
       yield run, problem
 
-  def _renewed(self) -> tuple[set[_Future], str]:
-    """Makes another pool, as one ends with the first of its processes; returns what has ended, and the last words."""
-    ended, _ = concurrent.futures.wait(self.working)
-    self.pool.shutdown()
-    dead = [future for future in self.working if _died(future)]
-    if len(dead) > 1:
-      self.suspects = [self.working.pop(future) for future in dead]
-      self.left[:0] = self.suspects
-      ended -= set(dead)
-    last = _last_line(self.log)
-    self.pool = _pool(self.parallel, self.log)
-    return ended, last
+  def _keep(self, worker: _Worker, size: int) -> None:
+    # A process that has grown ends, so that what TensorFlow keeps is given back.
+    if size > _MOST_BYTES and size * self.parallel > cores.memory() / 2:
+      worker.connection.close()
+    else:
+      self.idle.append(worker)
+
+  def _died(self, worker: _Worker) -> Iterator[tuple[Run, str]]:
+    run = self.working.pop(worker)
+    worker.process.join()
+    if self.working:
+      self.suspects.append(run)
+      self.left.insert(0, run)
+      return
+    self.suspects = [other for other in self.suspects if other != run]
+    self.failed.add(run)
+    yield run, f'its process died{_last_line(worker.log)}'
+
+  def _start(self) -> bool:
+    """Starts a process, unless the memory that is free is less than the largest process has; the first always."""
+    if self.working and self.largest and cores.free_memory() < self.largest:
+      return False
+    context = multiprocessing.get_context('spawn')
+    here, there = context.Pipe()
+    log = self.folder / f'stderr{self.started}'
+    process = context.Process(target=_serve, args=(there, self.parallel, log), daemon=True)
+    process.start()
+    there.close()
+    self.started += 1
+    self.idle.append(_Worker(process, here, log))
+    return True
+
+  def end(self) -> None:
+    """Ends all processes, also those at work."""
+    for worker in (*self.idle, *self.working):
+      worker.process.kill()
+      worker.process.join()
+      worker.connection.close()
 
 
-def _pool(parallel: int, log: pathlib.Path) -> concurrent.futures.ProcessPoolExecutor:
-  # Processes start again after some runs, so that what TensorFlow keeps is given back. Python 3.10 cannot.
-  renewal: dict[str, Any] = {'max_tasks_per_child': _RUNS_PER_PROCESS} if sys.version_info >= (3, 11) else {}
-  log.write_text('')
-  return concurrent.futures.ProcessPoolExecutor(parallel, multiprocessing.get_context('spawn'), _prepare,
-                                                (parallel, log), **renewal)
-
-
-def _died(future: _Future) -> bool:
-  return isinstance(future.exception(), concurrent.futures.process.BrokenProcessPool)
+def _serve(connection: multiprocessing.connection.Connection, parallel: int, log: pathlib.Path) -> None:
+  """Does the runs that come over a connection until it is closed; sends of each the problem and this process' size."""
+  _prepare(parallel, log)
+  with contextlib.suppress(EOFError):
+    while True:
+      settings = connection.recv()
+      connection.send((do(settings), cores.own_memory()))
 
 
 def _last_line(log: pathlib.Path) -> str:
-  lines = [line.strip() for line in log.read_text(errors='replace').split('\n') if line.strip()]
+  lines = [line.strip() for line in log.read_text(errors='replace').split('\n') if line.strip()] if log.exists() else []
   return f': {lines[-1]}' if lines else ''
 
 

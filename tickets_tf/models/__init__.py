@@ -9,11 +9,12 @@ from tickets_tf.models.paths import effective_weights
 from tickets_tf.models.paths import live_positions
 from tickets_tf.models.prunable import prunable_kernels
 from tickets_tf.models.prunable import unpruned_weights
+from tickets_tf.models.randomness import may_be_random
 from tickets_tf.models.resnet import resnet
 from tickets_tf.models.vgg import vgg
 
 __all__ = ['build_model', 'collapse', 'effective_mask', 'effective_weights', 'live_positions',
-           'multiply_accumulates', 'prunable_kernels', 'resnet', 'unpruned_weights', 'vgg']
+           'may_be_random', 'multiply_accumulates', 'prunable_kernels', 'resnet', 'unpruned_weights', 'vgg']
 
 # Whoever trains or scores a network imports this package.
 strided_gradient.install()

@@ -35,7 +35,13 @@ def summary(record: Record) -> str:
           f'{record.kept:,} of {record.weights:,} weights kept{on_paths}, seed {record.seed}\n'
           f'{_sparsity(record)}\n'
           f'test accuracy {record.final_accuracy:.2%} (final weights); best over the epochs '
-          f'{record.best_accuracy:.2%} (epoch {record.best_epoch}, on the {record.best_on} set)' + _settled(record))
+          f'{record.best_accuracy:.2%} (epoch {record.best_epoch}, on the {record.best_on} set{_of_few(record)})'
+          + _settled(record))
+
+
+def _of_few(record: Record) -> str:
+  every = record.settings.evaluate_every
+  return f', of one in {every} and the last' if every > 1 else ''
 
 
 def _sparsity(record: Record) -> str:
@@ -62,7 +68,14 @@ def runs_table(records: Sequence[Record]) -> str:
   Returns:
     Text with one line for each combination of data set, network, rule, ratio and check.
   """
-  return _runs(records).to_string(index=False) if records else _NONE
+  if not records:
+    return _NONE
+  return '\n'.join([_runs(records).to_string(index=False), *_of_few_runs(records)])
+
+
+def _of_few_runs(records: Sequence[Record]) -> list[str]:
+  few = sorted({record.settings.evaluate_every for record in records} - {1})
+  return [f'--evaluate_every={every}: best is that of one epoch in {every} and the last.' for every in few]
 
 
 def write_runs(records: Sequence[Record], command: str, path: str | pathlib.Path) -> None:
@@ -76,7 +89,7 @@ def write_runs(records: Sequence[Record], command: str, path: str | pathlib.Path
   files.write_text(path, '\n'.join([
       f'    {command}', '', *('| ' + ' | '.join(map(str, line)) + ' |' for line in lines), '',
       'Test accuracy of the final weights in percent, mean ± sample deviation over the seeds; commit '
-      f'{", ".join(commits)}.']) + '\n')
+      f'{", ".join(commits)}.', *_of_few_runs(records)]) + '\n')
 
 
 def _runs(records: Sequence[Record]) -> pd.DataFrame:

@@ -112,7 +112,7 @@ class Record:
     settled_loss: the same of the weights of `settled_accuracy`.
     balanced_accuracy: mean of `class_accuracy` over the classes that have test images.
     class_accuracy: test accuracy of the final weights within each class, in [0, 1]; None for a class without images.
-    best_accuracy: the highest accuracy of an epoch, in [0, 1].
+    best_accuracy: the highest accuracy of an epoch that was evaluated, in [0, 1].
     best_epoch: that epoch, counted from 1.
     best_on: `'test'` or `'validation'`: what the best epoch was chosen on.
     seconds: time spent.

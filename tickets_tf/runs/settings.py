@@ -140,6 +140,8 @@ class TrainingSettings:
   decay: float = setting(0.1, 'factor by which the learning rate falls at each milestone', low=0.0)
   momentum: float = setting(0.9, 'momentum of SGD', low=0.0, below=1.0)
   weight_decay: float = setting(1e-4, 'L2 added to the gradient of every trainable parameter', low=0.0)
+  evaluate_every: int = setting(1, 'epochs from one evaluation to the next; the last is always evaluated, and the best '
+                                'is the best of those evaluated', low=1)
 
   def milestone_shares(self) -> tuple[float, ...]:
     """Returns the milestones as rising numbers in (0, 1).

@@ -3,6 +3,7 @@
 from tickets_tf.training.compact_training import train
 from tickets_tf.training.epochs import Epoch
 from tickets_tf.training.loop import Trained
+from tickets_tf.training.loop import holds
 from tickets_tf.training.mask_updating import Moving
 from tickets_tf.training.optimizer import SGD
 from tickets_tf.training.optimizer import learning_rate_schedule
@@ -13,5 +14,5 @@ from tickets_tf.training.strategy import make_strategy
 from tickets_tf.training.strategy import share_memory
 from tickets_tf.training.strategy import use_threads
 
-__all__ = ['SGD', 'Epoch', 'Moving', 'Trained', 'check_jit', 'describe_devices', 'is_chief', 'learning_rate_schedule',
-           'make_strategy', 'share_memory', 'train', 'use_threads']
+__all__ = ['SGD', 'Epoch', 'Moving', 'Trained', 'check_jit', 'describe_devices', 'holds', 'is_chief',
+           'learning_rate_schedule', 'make_strategy', 'share_memory', 'train', 'use_threads']

@@ -41,8 +41,8 @@ class MetricsLog(keras.callbacks.Callback):  # type: ignore[misc]
         learning_rate=float(f'{float(rate):.6g}'),
         loss=_rounded(logs['loss']),
         accuracy=_rounded(logs['accuracy']),
-        evaluation_loss=_rounded(logs['val_loss']),
-        evaluation_accuracy=_rounded(logs['val_accuracy']),
+        evaluation_loss=_rounded(logs['val_loss']) if 'val_loss' in logs else None,
+        evaluation_accuracy=_rounded(logs['val_accuracy']) if 'val_accuracy' in logs else None,
         seconds=round(time.monotonic() - self._start, 3)))
     lines.write(self._path, self.epochs)
 

@@ -1,5 +1,7 @@
 """Batches that the devices make within a step, from examples in their own memory."""
 
+import functools
+
 import tensorflow as tf
 import tf_keras as keras
 
@@ -35,6 +37,7 @@ class Feed:
     return self._pipeline.assemble(self._images, self._labels, drawn)
 
 
+@functools.lru_cache(maxsize=4)  # Making one takes longer than some epochs.
 def in_order(count: int, batch_size: int) -> tf.data.Dataset:
   """Returns draws, as those of `Pipeline.draws`, that take every example once, in order and without augmentation.
 

@@ -2,13 +2,16 @@
 
 import dataclasses
 import functools
+import math
 import pathlib
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
+from tickets_tf import models
 from tickets_tf import seeds
 from tickets_tf import sparse
 from tickets_tf.data import Examples
@@ -63,9 +66,16 @@ class _Compiled:
   evaluation: feed.Feed
 
 
-# The network that was trained last, under everything that its step depends on. If the next run differs only in its
-# ticket, it uses the network again: building graphs would take most of the time of a short training.
+# The networks that were trained last, under everything that their steps depend on: that of the tickets and, if they are
+# small, the small dense one beside it. A run that differs only in its ticket uses the network again: building graphs
+# would take most of the time of a short training.
 _compiled: dict[tuple[Any, ...], _Compiled] = {}
+_SMALL = 64 * 2**20  # bytes of images and weights
+
+
+def holds(model: keras.Model) -> bool:
+  """Returns whether a network is the one that is kept with its compiled step, whose layers are wrapped."""
+  return any(compiled.network is model for compiled in _compiled.values())
 
 
 def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, settings: Settings,
@@ -81,7 +91,7 @@ def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, 
       afterwards, removed ones at exactly zero.
     mask: the ticket's mask.
     pipeline: gives the training batches.
-    judged: the examples that every epoch is judged on.
+    judged: the examples that epochs are judged on.
     settings: the run's settings.
     folder: the run's folder; takes `metrics.jsonl`, `checkpoints/` and `tensorboard/`.
     strategy: the strategy that `model` was made for.
@@ -100,8 +110,10 @@ def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, 
     checkpoints = Checkpoints(folder / 'checkpoints', compiled.wrapped, compiled.optimizer)
     first_epoch = checkpoints.restore()
   log = callbacks.MetricsLog(folder / 'metrics.jsonl', first_epoch)
-  # Layers that are random in training mode draw with the order, and not with the initialisation.
-  keras.utils.set_random_seed(seeds.integer(pipeline.seed, 'layers'))
+  # Layers that are random in training mode draw with the order, and not with the initialisation. Only then, because
+  # TensorFlow forgets all that it has prepared when its seed is set.
+  if moving is not None or models.may_be_random(model):
+    keras.utils.set_random_seed(seeds.integer(pipeline.seed, 'layers'))
   updates = None if moving is None else UpdateMasks(
       moving, compiled.network, lambda step: compiled.training.batch(pipeline.draw(step)),
       folder / 'mask_history.jsonl', first_epoch * steps, last_epoch * steps)
@@ -110,7 +122,9 @@ def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, 
     compiled.wrapped.fit(
         strategy.distribute_datasets_from_function(
             functools.partial(_shares, pipeline, first_epoch * steps, last_epoch * steps)),
-        validation_data=feed.in_order(len(judged), _EVALUATION_BATCH), epochs=last_epoch,
+        validation_data=feed.in_order(len(judged), _EVALUATION_BATCH),
+        validation_freq=[*range(settings.evaluate_every, last_epoch, settings.evaluate_every), last_epoch],
+        epochs=last_epoch,
         initial_epoch=first_epoch, steps_per_epoch=steps,
         callbacks=_calls(compiled.wrapped, last_epoch, steps, [
             *([updates] if updates else []),
@@ -135,9 +149,12 @@ def _prepared(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Exampl
          tuple(tuple(array.shape) for array in arrays))
   if key not in _compiled:
     made = _compile(model, mask, pipeline, judged, settings, rates)
-    _compiled.clear()
+    size = sum(math.prod(array.shape) * np.dtype(getattr(array.dtype, 'as_numpy_dtype', array.dtype)).itemsize
+               for array in arrays)
+    for old in list(_compiled)[:-1 if size <= _SMALL else None]:
+      del _compiled[old]
     _compiled[key] = made
-  compiled = _compiled[key]
+  compiled = _compiled[key] = _compiled.pop(key)  # The last is that which was used last.
   compiled.training.put(pipeline.examples)
   compiled.evaluation.put(judged)
   if settings.mixed_precision == 'float16':  # It cannot be used again: Keras' loss scale cannot be set back.

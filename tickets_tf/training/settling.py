@@ -4,19 +4,24 @@ A running variance near zero divides by next to nothing, so that a network which
 inference mode. One pass over the training images with the weights untouched gives statistics that fit the weights.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import pathlib
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf import files
+from tickets_tf import models
 from tickets_tf.data import Pipeline
 from tickets_tf.errors import UsageError
 
 Statistics = list[npt.NDArray[np.float32]]
+
+_KEPT = '_tickets_statistics_of_a_batch'  # attribute of a network
 
 
 def statistics_of(model: keras.Model) -> Statistics:
@@ -53,7 +58,7 @@ def load(path: pathlib.Path) -> Statistics:
 def settled_statistics(model: keras.Model, pipeline: Pipeline, seed: int) -> Statistics:
   """Estimates the statistics afresh by one epoch of training images in training mode; the network is left as it was.
 
-  Every batch counts equally: after batch i the estimate is the mean of the statistics of i batches.
+  Every batch counts equally: the estimate is the mean of the statistics of all batches, summed in float64.
 
   Args:
     model: the network with its final weights.
@@ -63,22 +68,52 @@ def settled_statistics(model: keras.Model, pipeline: Pipeline, seed: int) -> Sta
   Returns:
     Statistics in the order of `statistics_of`; empty if the network has no batch norm.
   """
-  layers = _batch_norms(model)
-  if not layers:
+  variables = [variable for layer in _batch_norms(model) for variable in (layer.moving_mean, layer.moving_variance)]
+  if not variables:
     return []
   before = model.get_weights()
-  momenta = [layer.momentum for layer in layers]
-  keras.utils.set_random_seed(seed)
+  sums = [np.zeros(variable.shape, np.float64) for variable in variables]
+  if models.may_be_random(model):
+    keras.utils.set_random_seed(seed)
   try:
-    for number, (images, _) in enumerate(pipeline.dataset(0, pipeline.steps_per_epoch)):
-      for layer in layers:
-        layer.momentum = number / (number + 1)
-      model(images, training=True)
-    return statistics_of(model)
+    for images, _ in pipeline.dataset(0, pipeline.steps_per_epoch):
+      for total, value in zip(sums, _of_a_batch(model)(images), strict=True):
+        total += value.numpy()
+    return [(total / pipeline.steps_per_epoch).astype(np.float32) for total in sums]
   finally:
-    for layer, momentum in zip(layers, momenta, strict=True):
-      layer.momentum = momentum
     model.set_weights(before)
+
+
+def _of_a_batch(model: keras.Model) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+  """Returns the function from images to the statistics of that batch alone, in the order of `statistics_of`.
+
+  It is compiled and kept with the network, unless a layer may be random: what is random in a graph depends on how often
+  it was called before.
+  """
+  if _KEPT in vars(model):
+    kept: Callable[[tf.Tensor], list[tf.Tensor]] = vars(model)[_KEPT]
+    return kept
+  layers = _batch_norms(model)
+  variables = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
+
+  def of_a_batch(images: tf.Tensor) -> list[tf.Tensor]:
+    momenta = [layer.momentum for layer in layers]
+    try:
+      for layer in layers:
+        layer.momentum = 0.0
+      for variable in variables:
+        variable.assign(tf.zeros_like(variable))  # So that no rounding is left of what it was.
+      model(images, training=True)
+      return [tf.convert_to_tensor(variable) for variable in variables]
+    finally:
+      for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+
+  if models.may_be_random(model) or model.distribute_strategy.num_replicas_in_sync > 1:
+    return of_a_batch
+  # Not by setattr: Keras would look for variables in it.
+  vars(model)[_KEPT] = tf.function(of_a_batch, autograph=False)
+  return vars(model)[_KEPT]  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager
