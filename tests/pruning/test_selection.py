@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from tickets_tf.errors import TicketsError, UsageError
-from tickets_tf.pruning.selection import select
+from tickets_tf.pruning import selection
+from tickets_tf.pruning.selection import select, threshold
 
 
 def rng(seed=0):
@@ -94,3 +95,24 @@ def test_select_refuses_scores_it_cannot_compare():
     select([np.ones(2) * 1j], [1], rng())
   with pytest.raises(UsageError, match='1 names for the scores of 2 layers'):
     select([np.ones(2), np.ones(2)], [1, 1], rng(), names=['a'])
+
+
+@pytest.mark.parametrize('draw', [
+    lambda draw, size: draw.standard_normal(size), lambda draw, size: draw.integers(0, 5, size),
+    lambda draw, size: draw.standard_normal(size).astype(np.float32), lambda draw, size: np.sort(draw.random(size)),
+    lambda draw, size: np.where(draw.random(size) < 0.1, draw.random(size), -1.0),
+    lambda draw, size: np.arange(size) % 30 / 30])
+def test_the_threshold_is_exact_whatever_the_sample_says(draw):
+  drawn = rng(4)
+  for _ in range(40):
+    arrays = [draw(drawn, size) for size in drawn.integers(1, 9000, 3)]
+    every = np.sort(np.concatenate(arrays))
+    for count in (1, len(every), *drawn.integers(1, len(every), 3)):
+      assert threshold(arrays, int(count)) == every[len(every) - count]
+
+
+def test_a_sample_that_misleads_is_not_believed(monkeypatch):
+  values = rng(5).random(5000)
+  monkeypatch.setattr(selection, '_bounds', lambda *args: (0.2, 0.4))
+  for count in (100, 3500, 4900):
+    assert threshold([values], count) == np.sort(values)[5000 - count]

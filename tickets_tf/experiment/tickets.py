@@ -112,11 +112,11 @@ def find_ticket(model: keras.Model, rule: str | rules.Rule, ratio: float, images
   ratio = ratio if row.prunes else 0.0
   kernels = prunable_kernels(model)
   mask = start
+  scored = scoring.Rounds(model, row.score, row.rounds, seed, regrow, **options)
   for number, round_ratio in enumerate(rules.round_ratios(ratio, row.rounds), start=1):
     if batches is not None:
       images, labels = batches(number)
-    scores = scoring.score_weights(model, row.score, images, labels, seed, mask, regrow, round_ratio,
-                                   **options)
+    scores = scored(images, labels, mask, round_ratio)
     mask = _keep(kernels, scores, round_ratio, row.allocation, pattern, seed, None if regrow else mask,
                  allocation_options)
   assert mask is not None, 'there is at least one round'
@@ -133,8 +133,8 @@ def _keep(kernels: Sequence[Kernel], scores: list[np.ndarray], ratio: float, all
   counts = allocations.allocate(kernels, ratio, allocation, scores, seed, **(options or {}))
   if candidates is not None:
     counts = _within(counts, candidates.counts)
-  kept = patterns.choose(registry.PATTERNS.get(pattern), kernels, scores, counts, seeds.generator(seed, 'select'),
-                         candidates)
+  kept = patterns.choose_lowered(registry.PATTERNS.get(pattern), kernels, scores, counts,
+                                 seeds.generator(seed, 'select'), candidates)
   return Mask.from_arrays(kernels, kept)
 
 

@@ -128,11 +128,12 @@ def global_threshold(kernels: Sequence[Kernel], keep: int, scores: Sequence[npt.
   arrays = _checked_scores(kernels, scores)
   if not keep:
     return [0] * len(kernels)
-  pool = np.concatenate([layer.ravel() for layer in arrays])
-  pool.partition(pool.size - keep)
-  threshold = pool[pool.size - keep]
-  above = np.array([np.count_nonzero(layer > threshold) for layer in arrays])
-  tied = np.array([np.count_nonzero(layer == threshold) for layer in arrays])
+  lowest = selection.threshold(arrays, keep)
+  reached = np.array([np.count_nonzero(layer >= lowest) for layer in arrays])
+  if reached.sum() == keep:
+    return [int(count) for count in reached]
+  tied = np.array([np.count_nonzero(layer == lowest) for layer in arrays])
+  above = reached - tied
   rng = seeds.generator(0, 'allocation') if rng is None else rng
   return [int(count) for count in above + rng.multivariate_hypergeometric(tied, keep - above.sum())]
 

@@ -71,9 +71,15 @@ def choose(pattern: Pattern, kernels: Sequence[Kernel], scores: Sequence[np.ndar
   Raises:
     UsageError: as `selection.select`.
   """
-  names = [kernel.name for kernel in kernels]
   if candidates is not None:
-    scores = last_if_removed(scores, [candidates[name] for name in names])
+    scores = last_if_removed(scores, [candidates[kernel.name] for kernel in kernels])
+  return choose_lowered(pattern, kernels, scores, counts, rng, candidates)
+
+
+def choose_lowered(pattern: Pattern, kernels: Sequence[Kernel], scores: Sequence[np.ndarray], counts: Sequence[int],
+                   rng: np.random.Generator, candidates: Mapping[str, np.ndarray] | None) -> list[np.ndarray]:
+  """As `choose`, for scores that are `last_if_removed` already, if there are candidates."""
+  names = [kernel.name for kernel in kernels]
   arranged = [kernel.arranged(layer) for kernel, layer in zip(kernels, scores, strict=True)]
   kept = selection.select(arranged, counts, rng, names, pattern.select)
   if candidates is not None:
@@ -92,7 +98,7 @@ def last_if_removed(scores: Sequence[np.ndarray], candidates: Sequence[np.ndarra
   # Well below every other score, so that neither a threshold nor the mean of a block can reach them.
   smallest = float(min(score.min() for score in scores))
   lowest = smallest - abs(smallest) - 1
-  return [np.where(keep, score.astype(np.float64), lowest) for score, keep in zip(scores, candidates, strict=True)]
+  return [np.where(keep, score, np.float64(lowest)) for score, keep in zip(scores, candidates, strict=True)]
 
 
 def broken_by(pattern: Pattern, mask: Mapping[str, np.ndarray], kernels: Sequence[Kernel] = ()) -> list[str]:
@@ -111,8 +117,10 @@ def _without_others(pattern: Pattern, kept: np.ndarray, scores: np.ndarray, cand
                     rng: np.random.Generator) -> np.ndarray:
   # A layer with more weights than its pattern holds has others anyway: it takes candidates.
   others = int(np.count_nonzero(kept & ~candidates))
+  if not others or pattern.holds(kept):
+    return kept
   free = candidates & ~kept
-  if not others or others > np.count_nonzero(free) or pattern.holds(kept):
+  if others > np.count_nonzero(free):
     return kept
   kept = kept & candidates
   kept[free] = highest(scores[free], others, rng)

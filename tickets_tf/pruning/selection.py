@@ -1,7 +1,9 @@
 """Selection: which weights of a layer are kept, given their scores and how many to keep."""
 
+import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,9 @@ from tickets_tf.errors import TicketsError, UsageError
 
 # f(scores, count, rng) -> boolean array of the scores' shape: the kept weights of one layer.
 Select = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
+
+# Fewer scores than these are partitioned as they are.
+_FEW = 2**12
 
 
 def check_scores(scores: Iterable[npt.ArrayLike], names: Iterable[str] | None = None) -> list[np.ndarray]:
@@ -30,11 +35,65 @@ def check_scores(scores: Iterable[npt.ArrayLike], names: Iterable[str] | None = 
   for name, layer in zip(_names(names, len(arrays)), arrays, strict=True):
     if layer.dtype.kind not in 'biuf':
       raise UsageError(f'scores of {name}: expected real numbers, found dtype {layer.dtype}')
-    # The extremes show any NaN or infinity, without a second array of the layer's size.
-    if layer.size and not (np.isfinite(layer.min()) and np.isfinite(layer.max())):
-      bad = layer.size - np.count_nonzero(np.isfinite(layer))
+    # A sum shows any NaN or infinity in one pass; it may also overflow, so then the scores are looked at one by one.
+    with np.errstate(over='ignore', invalid='ignore'):
+      total = layer.sum()
+    if not np.isfinite(total) and (bad := layer.size - np.count_nonzero(np.isfinite(layer))):
       raise TicketsError(f'scores of {name}: {bad} of {layer.size} are NaN or infinite')
   return arrays
+
+
+def threshold(arrays: Sequence[np.ndarray], count: int) -> Any:
+  """Returns the lowest of the highest scores of several arrays, exactly.
+
+  A sample gives two scores between which it lies, as in Floyd and Rivest 1975. Only what lies between them is copied
+  and partitioned. If the sample misleads, all scores are.
+
+  Args:
+    arrays: arrays of any shapes, real dtypes, finite.
+    count: how many scores are the highest, from 1 to the size of all arrays.
+
+  Returns:
+    A NumPy number: the `count`-th highest score of all.
+  """
+  size = sum(array.size for array in arrays)
+  if size > _FEW:
+    low, high = _bounds(arrays, size, size - count)
+    # Scores that equal a bound are counted and not partitioned: equal ones can be many, and slow NumPy down.
+    above = _number(array >= high for array in arrays)
+    if count <= above:
+      if count > _number(array > high for array in arrays):
+        return high
+    else:
+      between = [array[(array > low) & (array < high)] for array in arrays]
+      if count <= above + sum(array.size for array in between):
+        return _partitioned(between, count - above)
+      if count <= _number(array >= low for array in arrays):
+        return low
+  return _partitioned(arrays, count)
+
+
+def _number(masks: Iterable[np.ndarray]) -> int:
+  return sum(int(np.count_nonzero(mask)) for mask in masks)
+
+
+def _partitioned(arrays: Sequence[np.ndarray], count: int) -> Any:
+  pool = np.concatenate([array.ravel(order='K') for array in arrays])
+  pool.partition(pool.size - count)
+  return pool[pool.size - count]
+
+
+def _bounds(arrays: Sequence[np.ndarray], size: int, place: int) -> tuple[Any, Any]:
+  """Returns two scores between which the one at a place, in rising order of all scores, almost certainly lies."""
+  step = round(size**(1 / 3))
+  while math.gcd(step, 30) > 1:  # Or few of a kernel's outputs would be in the sample, as their number is round.
+    step += 1
+  sample = np.sort(np.concatenate([array.ravel(order='K')[::step] for array in arrays]))
+  # Four standard deviations of a score's place in the sample, at most.
+  margin, middle = 2 * math.isqrt(sample.size), place * sample.size // size
+  low, high = middle - margin, middle + margin
+  return (sample[low] if low >= 0 else min(array.min() for array in arrays if array.size),
+          sample[high] if high < sample.size else max(array.max() for array in arrays if array.size))
 
 
 def highest(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -50,14 +109,16 @@ def highest(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
   """
   if count in (0, scores.size):
     return np.full(scores.shape, count > 0)
-  threshold = np.partition(scores, scores.size - count, axis=None)[scores.size - count]
-  kept: np.ndarray = scores > threshold
-  tied = scores == threshold
+  lowest = threshold([scores], count)
+  kept: np.ndarray = scores >= lowest
+  if np.count_nonzero(kept) == count:
+    return kept
+  tied = scores == lowest
+  kept &= ~tied
   # Shuffled booleans rather than random sort keys: one byte for each tied weight, and no second tie.
   drawn = np.zeros(np.count_nonzero(tied), dtype=bool)
   drawn[:count - np.count_nonzero(kept)] = True
-  if not drawn.all():
-    rng.shuffle(drawn)
+  rng.shuffle(drawn)
   kept[tied] = drawn
   return kept
 

@@ -5,13 +5,12 @@ import contextlib
 import functools
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning.kernels import Kernel
-from tickets_tf.pruning.mask import Mask
 from tickets_tf.scores import batch_norm
 
 # (object, attribute, value that it has for a while).
@@ -77,30 +76,36 @@ def full_precision(model: keras.Model) -> Iterator[None]:
   Gradients of a mean loss divided by GraSP's temperature are too small for float16, and TensorFloat-32 keeps only three
   digits.
   """
-  tensor_float = tf.config.experimental.tensor_float_32_execution_enabled()
   narrow = [layer for layer in layers_of(model) if layer.compute_dtype in ('float16', 'bfloat16')]
+  with no_tensor_float(), precision(narrow, 'float32'):
+    yield
+
+
+@contextlib.contextmanager
+def no_tensor_float() -> Iterator[None]:
+  """Turns TensorFloat-32 off."""
+  tensor_float = tf.config.experimental.tensor_float_32_execution_enabled()
   try:
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    with precision(narrow, 'float32'):
-      yield
+    yield
   finally:
     tf.config.experimental.enable_tensor_float_32_execution(tensor_float)
 
 
-def masked(model: keras.Model, kernels: Sequence[Kernel], mask: Mask,
+def masked(model: keras.Model, kernels: Sequence[Kernel], mask: Mapping[str, npt.ArrayLike],
            regrow: bool = False) -> contextlib.AbstractContextManager[None]:
   """Makes a network compute without the weights that a mask removes, whatever its variables hold.
 
   Args:
     model: the network.
     kernels: the kernels of the network.
-    mask: their mask.
+    mask: their `Mask`, or any mapping from their names to booleans of their shapes; tensors, too.
     regrow: whether gradients by removed weights are those of the masked network (de Jorge et al. 2021, FORCE) rather
       than zero.
   """
   keeps = {id(kernel.variable): mask[kernel.name] for kernel in kernels}
 
-  def calling(layer: keras.layers.Layer, own: Mapping[str, np.ndarray]) -> Replacement:
+  def calling(layer: keras.layers.Layer, own: Mapping[str, npt.ArrayLike]) -> Replacement:
     call = layer.call
 
     @functools.wraps(call)
@@ -116,9 +121,9 @@ def masked(model: keras.Model, kernels: Sequence[Kernel], mask: Mask,
   return replaced([calling(layer, own) for layer, own in owners if own])
 
 
-def _without(weights: Any, keep: np.ndarray, regrow: bool) -> tf.Tensor:
+def _without(weights: Any, keep: npt.ArrayLike, regrow: bool) -> tf.Tensor:
   weights = tf.convert_to_tensor(weights)
-  kept = tf.where(keep, weights, tf.zeros_like(weights))
+  kept = tf.where(keep, weights, tf.zeros([], weights.dtype))
   return weights + tf.stop_gradient(kept - weights) if regrow else kept
 
 

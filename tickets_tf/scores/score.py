@@ -18,9 +18,9 @@ from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.pruning.mask import Mask
 from tickets_tf.scores import modes
 
-# score(model, images, labels, rng, **options) -> one array per kernel, in the order and of the shapes of
+# score(model, images, labels, rng, **options) -> one array or tensor per kernel, in the order and of the shapes of
 # `prunable_kernels(model)`. The higher a weight's score, the sooner it is kept.
-Score = Callable[..., Sequence[np.ndarray]]
+Score = Callable[..., Sequence[Any]]
 _Function = TypeVar('_Function', bound=Score)
 
 
@@ -36,6 +36,17 @@ def data_free(score: _Function) -> _Function:
 def at_ratio(score: _Function) -> _Function:
   """Marks a score that depends on how much is removed: `ratio=` is the pruning ratio of its round; a decorator."""
   vars(score)['at_ratio'] = True
+  return score
+
+
+def traceable(score: _Function) -> _Function:
+  """Marks a score that TensorFlow can trace: it returns tensors, made of the model's weights alone; a decorator.
+
+  If it is `data_free`, too, many rounds of it run in one graph, see `Rounds`. While it is traced, labels and `rng` are
+  None and only the shape of the images counts. It can look at values if `tf.executing_eagerly()`, as it is in the first
+  rounds.
+  """
+  vars(score)['traceable'] = True
   return score
 
 
@@ -69,14 +80,11 @@ def score_weights(model: keras.Model, score: str | Score, images: npt.ArrayLike 
     UsageError: if the score is unknown, does not take the options, or returns anything but an array per kernel.
     TicketsError: if a score is NaN or infinite; names the layer.
   """
-  function: Score = registry.SCORES.get(score) if isinstance(score, str) else score
-  name = score if isinstance(score, str) else getattr(score, '__name__', repr(score))
-  if not callable(function):
-    raise UsageError(f'score {name!r}: expected a function, found {type(function).__name__}')
+  name, function = named(score)
   if pruning_ratio is not None and getattr(function, 'at_ratio', False):
     options = {'ratio': pruning_ratio, **options}
   kernels = prunable_kernels(model)
-  before = [(variable, variable.numpy()) for variable in model.variables]
+  before = [(variable, variable.read_value()) for variable in model.variables]
   try:
     with modes.full_precision(model), _sparse(model, kernels, mask, regrow):
       scores = function(model, images, labels, seeds.generator(seed, 'score', name), **options)
@@ -86,7 +94,20 @@ def score_weights(model: keras.Model, score: str | Score, images: npt.ArrayLike 
   finally:
     for variable, value in before:
       variable.assign(value)
-  return _checked(name, scores, kernels)
+  return checked(name, scores, kernels)
+
+
+def named(score: str | Score) -> tuple[str, Score]:
+  """Returns the name and the function of a score, which is a name in `registry.SCORES` or a function.
+
+  Raises:
+    UsageError: if the score is unknown.
+  """
+  function = registry.SCORES.get(score) if isinstance(score, str) else score
+  name = score if isinstance(score, str) else getattr(score, '__name__', repr(score))
+  if not callable(function):
+    raise UsageError(f'score {name!r}: expected a function, found {type(function).__name__}')
+  return name, function
 
 
 def _check_options(name: str, function: Score, options: Mapping[str, Any], error: TypeError) -> None:
@@ -111,7 +132,8 @@ def _sparse(model: keras.Model, kernels: Sequence[Kernel], mask: Mask | None,
   return modes.masked(model, kernels, mask, regrow)
 
 
-def _checked(name: str, scores: Sequence[npt.ArrayLike], kernels: Sequence[Kernel]) -> list[np.ndarray]:
+def checked(name: str, scores: Sequence[npt.ArrayLike], kernels: Sequence[Kernel]) -> list[np.ndarray]:
+  """Returns what a score has returned as arrays, one per kernel; raises UsageError or TicketsError if they are not."""
   try:
     arrays = [np.asarray(each) for each in scores]
   except (TypeError, ValueError) as error:

@@ -9,8 +9,10 @@ import tf_keras as keras
 
 from tickets_tf.errors import UsageError
 from tickets_tf.models import prunable_kernels
+from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.scores import modes
 from tickets_tf.scores.score import data_free
+from tickets_tf.scores.score import traceable
 
 
 # They multiply activations with each other.
@@ -20,8 +22,9 @@ _ROUNDING = 1e-9  # of the largest score of a kernel
 
 
 @data_free
+@traceable
 def synflow(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayLike | None,
-            rng: np.random.Generator) -> list[np.ndarray]:
+            rng: np.random.Generator) -> list[tf.Tensor]:
   """Scores by synaptic flow, theta * dR/dtheta (Tanaka et al. 2020, equation 2); one round of it.
 
   R is the sum of the network's outputs for one input of ones. All its parameters have their absolute values, biases
@@ -36,7 +39,7 @@ def synflow(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayL
     rng: not used.
 
   Returns:
-    One float64 array per kernel, none below zero.
+    One float64 tensor per kernel, none below zero.
 
   Raises:
     UsageError: if the input's shape is not known, a layer cannot compute in float64, or a layer is not linear with
@@ -47,24 +50,29 @@ def synflow(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayL
   ones = tf.ones([1, *_input_shape(model, images)])
   layers = modes.layers_of(model)
   _check_linear(model, layers)
-  weights = [tf.constant(np.abs(kernel.variable.numpy().astype(np.float64))) for kernel in kernels]
-  values = {**_absolute(layers), **{id(kernel.variable): each for kernel, each in zip(kernels, weights, strict=True)}}
+  _check_held(model, layers, [kernel.variable for kernel in kernels])
+  values = _absolute(layers)
+  weights = [values[id(kernel.variable)] for kernel in kernels]
   attributes: list[modes.Replacement] = [
       (layer, name, values[id(variable)]) for layer in layers for name, variable in vars(layer).items()
       if id(variable) in values]
-  _check_held(model, layers, [kernel.variable for kernel in kernels])
   with (modes.precision(layers, 'float64'), modes.replaced(attributes), modes.no_normalisation(model),
         modes.replaced([(layer, 'convolution_op', _by_group(layer)) for layer in layers if _is_grouped(layer)]),
         tf.GradientTape(watch_accessed_variables=False) as tape):
     tape.watch(weights)
     flow = tf.reduce_sum(_outputs(model, ones))
   gradients = tape.gradient(flow, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-  scores = [(weight * each).numpy() for weight, each in zip(weights, gradients, strict=True)]
-  for kernel, each in zip(kernels, scores, strict=True):
+  scores = [weight * each for weight, each in zip(weights, gradients, strict=True)]
+  if tf.executing_eagerly():
+    _check_positive(model, kernels, scores)
+  return scores
+
+
+def _check_positive(model: keras.Model, kernels: Iterable[Kernel], scores: Iterable[tf.Tensor]) -> None:
+  for kernel, each in zip(kernels, map(np.asarray, scores), strict=True):
     if each.size and each.min() < -_ROUNDING * np.abs(each).max():
       raise UsageError(f'model {model.name!r}: SynFlow of {kernel.name} is negative: its layer, or one behind it, does '
                        'more than sum its inputs with positive weights; expected another score')
-  return scores
 
 
 def _check_linear(model: keras.Model, layers: Iterable[keras.layers.Layer]) -> None:
@@ -113,8 +121,9 @@ def _input_shape(model: keras.Model, images: npt.ArrayLike | None) -> Sequence[i
 
 def _absolute(layers: Iterable[keras.layers.Layer]) -> dict[int, tf.Tensor]:
   # Variable's id -> absolute values, for every floating variable that a layer owns, trainable or not.
-  variables = [variable for layer in layers for variable in vars(layer).values() if isinstance(variable, tf.Variable)]
-  return {id(variable): tf.abs(tf.cast(variable, tf.float64)) for variable in variables if variable.dtype.is_floating}
+  variables = {id(variable): variable for layer in layers for variable in vars(layer).values()
+               if isinstance(variable, tf.Variable) and variable.dtype.is_floating}
+  return {key: tf.abs(tf.cast(variable, tf.float64)) for key, variable in variables.items()}
 
 
 def _check_held(model: keras.Model, layers: Iterable[keras.layers.Layer], variables: Iterable[tf.Variable]) -> None:
