@@ -41,6 +41,7 @@ def ticket(model):
   kept = {kernel.name: rng.random(kernel.shape) < 0.6 for kernel in tickets_tf.prunable_kernels(model)}
   kept['conv2'][:, :, 0] = False
   kept['conv3'][:, :, 5:] = False  # channels 5 to 7 of conv2, through the depthwise convolution
+  kept['conv4'][:, :, 1] = False  # channel 1 of the sum, of which conv2 reads one term: both terms keep it
   kept['hidden'][4::5] = False  # channel 4 of conv4, at each of its four positions
   kept['classifier'][4:] = False
   return tickets_tf.Mask(kept.items())

@@ -88,7 +88,7 @@ class Network:
     for key, mine in read.items():
       needed[numbers[key] if key in fixed else numbers[key][mine]] = True
     for key in (key for call in self._calls if call.makes_channels for key in call.outputs if key in read):
-      wanted = self._round_up(np.count_nonzero(needed[numbers[key]]))
+      wanted = self._round_up(int(np.count_nonzero(needed[numbers[key]])))
       for channel in np.unique(numbers[key][~needed[numbers[key]]]):
         if np.count_nonzero(needed[numbers[key]]) < wanted:
           needed[channel] = True
