@@ -8,6 +8,7 @@ import dataclasses
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.process
+import multiprocessing.util
 import os
 import pathlib
 import tempfile
@@ -86,13 +87,15 @@ def side_by_side(left: Sequence[Run], done: set[Run], parallel: int,
   """
   with tempfile.TemporaryDirectory() as folder:
     crew = _Crew(list(left), done, parallel, pathlib.Path(folder))
+    # Python waits for its processes at its exit, also if nobody has asked this function for its end by then.
+    end = multiprocessing.util.Finalize(None, crew.end, exitpriority=1)
     try:
       while crew.left or crew.working:
         yield from crew.unmet()
         crew.begin()
         yield from crew.ended(deadline)
     finally:
-      crew.end()
+      end()
 
 
 @dataclasses.dataclass(eq=False)
@@ -187,7 +190,7 @@ class _Crew:
     context = multiprocessing.get_context('spawn')
     here, there = context.Pipe()
     log = self.folder / f'stderr{self.started}'
-    process = context.Process(target=_serve, args=(there, self.parallel, log), daemon=True)
+    process = context.Process(target=_serve, args=(there, self.parallel, log))
     process.start()
     there.close()
     self.started += 1
