@@ -20,6 +20,7 @@ from tests import small_network
 from tests import weights_files
 from tests.planted_runs import BASE
 from tests.planted_runs import World
+from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import executors
 from tickets_tf.experiment import sweep
@@ -66,6 +67,7 @@ def cluster(planted, monkeypatch):
   pytest.importorskip('ray', reason='ray is not installed: pip install "tickets_tf[ray]"')
   pytest.importorskip('fsspec', reason='fsspec is not installed: pip install "tickets_tf[ray]"')
   monkeypatch.setenv('RAY_AUTH_MODE', 'disabled')
+  monkeypatch.setenv('RAY_raylet_start_wait_time_s', '240')  # Tests share the machine with others.
   with socket.socket() as probe:
     probe.bind(('127.0.0.1', 0))
     port = probe.getsockname()[1]
@@ -75,9 +77,13 @@ def cluster(planted, monkeypatch):
          '--node-ip-address=127.0.0.1', '--num-cpus=2', '--include-dashboard=false', '--disable-usage-stats', '--block',
          f'--temp-dir={folder}'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
+    said = []
     for line in process.stdout:
+      said.append(line)
       if '--block' in line:
         break
+    else:
+      pytest.fail('the cluster has not started: ' + ''.join(said))
     threading.Thread(target=process.stdout.read, daemon=True).start()
     yield f'127.0.0.1:{port}'
     started = psutil.Process(process.pid).children(recursive=True)
@@ -164,6 +170,13 @@ def test_what_would_wait_or_be_idle_is_told(gpus, expected, monkeypatch):
   monkeypatch.setattr(ray_tasks.logging, 'warning', lambda text, *values: told.append(text % values))
   ray_tasks._warn(executors.Resources(cpus=4, gpus=gpus))
   assert len(told) == len(expected) and all(part in line for part, line in zip(expected, told, strict=True))
+
+
+def test_a_cluster_that_does_not_answer_is_one_line(planted):
+  pytest.importorskip('ray', reason='ray is not installed: pip install "tickets_tf[ray]"')
+  executor = executors.make('ray', executors.Resources(address='127.0.0.1:1'), 1)
+  with pytest.raises(TicketsError, match=r'--ray_address=127\.0\.0\.1:1: no Ray cluster could be reached: .*refused'):
+    sweep.run_all([planted[0]], say=lambda line: None, progress=False, executor=executor)
 
 
 def test_processes_are_what_a_sweep_uses_by_itself():

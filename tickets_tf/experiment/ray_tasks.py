@@ -12,6 +12,7 @@ import functools
 import math
 import os
 import pathlib
+import socket
 import sys
 import time
 from types import ModuleType
@@ -32,6 +33,7 @@ from tickets_tf.runs.settings import Settings
 # Processes end after some runs, so that what TensorFlow keeps is given back. With GPUs Ray ends them after each.
 _RUNS_PER_PROCESS = 40
 _WARNING = 30  # of Python's logging, which Ray uses; the numbers of absl are others
+_ANSWER = 20.0  # seconds until a cluster has answered
 _ARRIVAL = 90.0  # seconds until what another machine wrote is seen here: NFS clients look again after 60 at most
 
 
@@ -175,6 +177,7 @@ def _connected(resources: Resources) -> Iterator[None]:
     yield
     return
   try:
+    _meet(resources.address)
     context = ray.init(address=resources.address or 'local', log_to_driver=False, logging_level=_WARNING)
   except Exception as error:  # Ray has no class of its own for this.
     what = (f'--ray_address={resources.address}: no Ray cluster could be reached' if resources.address else
@@ -187,6 +190,13 @@ def _connected(resources: Resources) -> Iterator[None]:
     yield
   finally:
     ray.shutdown()
+
+
+def _meet(address: str) -> None:
+  """Raises OSError if nobody answers at an address such as `head:6379`; Ray itself would try for ten minutes."""
+  host, _, port = address.rpartition(':')
+  if host and '/' not in host and port.isdecimal():
+    socket.create_connection((host, int(port)), timeout=_ANSWER).close()
 
 
 def _warn(resources: Resources) -> None:
