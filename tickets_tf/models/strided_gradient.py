@@ -34,6 +34,11 @@ def install() -> None:
 
 def _convolution(op: Any, upstream: tf.Tensor, before: _Gradient) -> list[tf.Tensor | None]:
   images, kernel = op.inputs
+  if 0 in (getattr(op, 'skip_input_indices', None) or ()):
+    # The images of a network, with functions run eagerly: TensorFlow would compute a gradient that nobody wants.
+    return [None, _by_kernel(op, images, upstream, kernel) if _writes_outside(op, images, kernel)
+            else tf.raw_ops.Conv2DBackpropFilter(input=images, filter_sizes=tf.shape(kernel), out_backprop=upstream,
+                                                 **_attributes(op))]
   if not _writes_outside(op, images, kernel):
     return before(op, upstream)
   by_images = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(images), filter=kernel, out_backprop=upstream,

@@ -37,25 +37,33 @@ def rescale(layer: keras.layers.BatchNormalization, inputs: tf.Tensor) -> tf.Ten
   return inputs * tf.reshape(scale, shape) + tf.reshape(shift, shape)
 
 
-def normalise(layer: keras.layers.BatchNormalization, inputs: tf.Tensor) -> tf.Tensor:
+def normalise(layer: keras.layers.BatchNormalization, inputs: tf.Tensor, derivatives: int = 2) -> tf.Tensor:
   """Normalises by the statistics of the batch; moving statistics are neither used nor changed.
 
   Args:
     layer: a built batch norm layer; its parameters are constants here.
     inputs: floats [N, ...].
+    derivatives: how often the outputs can be differentiated, at most; by the inputs alone, if twice.
 
   Returns:
-    The outputs, of the shape of `inputs`, twice differentiable by them.
+    The outputs, of the shape of `inputs`.
   """
   shape = [size if axis in layer.axis else 1 for axis, size in enumerate(inputs.shape)]
   gamma = tf.reshape(layer.gamma, shape) if layer.scale else tf.ones(shape, inputs.dtype)
   beta = tf.reshape(layer.beta, shape) if layer.center else tf.zeros(shape, inputs.dtype)
   if inputs.dtype == tf.float32 and len(shape) == 4 and list(layer.axis) == [3]:
-    return _fused(inputs, tf.reshape(gamma, [-1]), tf.reshape(beta, [-1]), max(layer.epsilon, _LEAST_EPSILON))
+    arguments = inputs, tf.reshape(gamma, [-1]), tf.reshape(beta, [-1]), max(layer.epsilon, _LEAST_EPSILON)
+    return _fused(*arguments) if derivatives > 1 else _fused_once(*arguments)
   axes = [axis for axis in range(len(shape)) if axis not in layer.axis]
   mean = tf.reduce_mean(inputs, axes, keepdims=True)
   variance = tf.reduce_mean(tf.square(inputs - mean), axes, keepdims=True)
   return (inputs - mean) * tf.math.rsqrt(variance + layer.epsilon) * gamma + beta
+
+
+def _fused_once(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
+  # As `_fused`, with TensorFlow's own gradient, for which the outputs need not stay in memory.
+  return tf.raw_ops.FusedBatchNormV3(x=inputs, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon,
+                                     is_training=True).y
 
 
 def _fused(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:

@@ -1,14 +1,17 @@
 """Gradient: a weight matters as much as the loss would fall if it grew."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import tf_keras as keras
 
 from tickets_tf.models import prunable_kernels
+from tickets_tf.pruning.kernels import Kernel
 from tickets_tf.scores import modes
 from tickets_tf.scores.gradients import checked_batch
 from tickets_tf.scores.gradients import chunks
-from tickets_tf.scores.gradients import gradient as loss_gradient
+from tickets_tf.scores.gradients import gradient as total_gradient
 
 
 def gradient(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayLike | None,
@@ -31,7 +34,12 @@ def gradient(model: keras.Model, images: npt.ArrayLike | None, labels: npt.Array
     UsageError: if images or labels are missing or do not fit.
   """
   del rng
-  variables = [kernel.variable for kernel in prunable_kernels(model)]
-  with modes.batch_statistics(model):
-    gradients = loss_gradient(model, variables, chunks(*checked_batch(images, labels), chunk))
-  return [np.abs(each.numpy()) for each in gradients]
+  return [np.abs(each) for each in loss_gradients(prunable_kernels(model), model, images, labels, chunk)]
+
+
+def loss_gradients(kernels: Sequence[Kernel], model: keras.Model, images: npt.ArrayLike | None,
+                   labels: npt.ArrayLike | None, chunk: int) -> list[np.ndarray]:
+  """Returns the gradients of the loss that `gradient` describes by kernels, one float32 array each."""
+  variables = [kernel.variable for kernel in kernels]
+  with modes.batch_statistics(model, derivatives=1):
+    return [np.asarray(each) for each in total_gradient(model, variables, chunks(*checked_batch(images, labels), chunk))]

@@ -142,4 +142,4 @@ def add_up(parts: Iterable[list[tf.Tensor]]) -> list[tf.Tensor]:
 
 
 def _sum(parts: Iterable[tuple[float, Sequence[tf.Tensor]]]) -> list[tf.Tensor]:
-  return add_up([share * each for each in part] for share, part in parts)
+  return add_up(list(part) if share == 1 else [share * each for each in part] for share, part in parts)

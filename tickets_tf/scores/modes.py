@@ -127,17 +127,22 @@ def _without(weights: Any, keep: npt.ArrayLike, regrow: bool) -> tf.Tensor:
   return weights + tf.stop_gradient(kept - weights) if regrow else kept
 
 
-def batch_statistics(model: keras.Model) -> contextlib.AbstractContextManager[None]:
+def batch_statistics(model: keras.Model, derivatives: int = 2) -> contextlib.AbstractContextManager[None]:
   """Puts batch norm into training mode and leaves everything else in inference mode.
 
   The caller passes `training=False`, so that dropout and augmentation layers take no part in a score and draw nothing
   from the global random state. As in Keras, a layer that is not trainable stays in inference mode. Moving statistics do
   not change.
 
+  Args:
+    model: the network.
+    derivatives: how often it will be differentiated; a second derivative takes more memory and time.
+
   Raises:
     UsageError: at the end, if the network has batch norm but none of it was reached.
   """
-  return _batch_norms_call(model, [layer for layer in _batch_norms(model) if layer.trainable], batch_norm.normalise)
+  return _batch_norms_call(model, [layer for layer in _batch_norms(model) if layer.trainable],
+                           functools.partial(batch_norm.normalise, derivatives=derivatives))
 
 
 def moving_statistics(model: keras.Model) -> contextlib.AbstractContextManager[None]:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import tf_keras as keras
 
 from tickets_tf.models import prunable_kernels
-from tickets_tf.scores.gradient import gradient
+from tickets_tf.scores.gradient import loss_gradients
 
 
 def snip(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayLike | None, rng: np.random.Generator,
@@ -29,6 +29,8 @@ def snip(model: keras.Model, images: npt.ArrayLike | None, labels: npt.ArrayLike
   Raises:
     UsageError: if images or labels are missing or do not fit.
   """
-  gradients = gradient(model, images, labels, rng, chunk)
+  del rng
   kernels = prunable_kernels(model)
-  return [np.abs(kernel.variable.numpy()) * each for kernel, each in zip(kernels, gradients, strict=True)]
+  gradients = loss_gradients(kernels, model, images, labels, chunk)
+  scores = [kernel.variable.numpy() * each for kernel, each in zip(kernels, gradients, strict=True)]
+  return [np.abs(each, out=each) for each in scores]
