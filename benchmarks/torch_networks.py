@@ -38,10 +38,10 @@ class _Block(nn.Module):
     return F.relu(y + (self.shortcut_norm(self.shortcut(x)) if self.shortcut else x))
 
 
-def resnet(depth: int, width: int, num_classes: int) -> nn.Sequential:
-  """Builds the counterpart of `tickets_tf.models.resnet` for colour images."""
+def resnet(depth: int, width: int, num_classes: int, channels: int = 3) -> nn.Sequential:
+  """Builds the counterpart of `tickets_tf.models.resnet`."""
   network = nn.Sequential()
-  network.add_module('conv1', nn.Conv2d(3, width, 3, padding=1, bias=False))
+  network.add_module('conv1', nn.Conv2d(channels, width, 3, padding=1, bias=False))
   network.add_module('norm1', nn.BatchNorm2d(width))
   network.add_module('relu1', nn.ReLU())
   before = width
@@ -53,10 +53,10 @@ def resnet(depth: int, width: int, num_classes: int) -> nn.Sequential:
   return _with_classifier(network, before, num_classes)
 
 
-def vgg(depth: int, width: int, num_classes: int) -> nn.Sequential:
-  """Builds the counterpart of `tickets_tf.models.vgg` for colour images of 32x32."""
+def vgg(depth: int, width: int, num_classes: int, channels: int = 3) -> nn.Sequential:
+  """Builds the counterpart of `tickets_tf.models.vgg` for images of 32x32."""
   network = nn.Sequential()
-  before, number = 3, 0
+  before, number = channels, 0
   for stage, (convolutions, factor) in enumerate(zip(_STAGES[depth], (1, 2, 4, 8, 8), strict=True), start=1):
     for _ in range(convolutions):
       number, filters = number + 1, width * factor
@@ -76,7 +76,8 @@ def _with_classifier(network: nn.Sequential, features: int, num_classes: int) ->
   return network
 
 
-BUILDERS: dict[str, Callable[[int, int, int], nn.Sequential]] = {'resnet': resnet, 'vgg': vgg}
+# Functions of depth, width, classes and, if they are not colours, channels of the images.
+BUILDERS: dict[str, Callable[..., nn.Sequential]] = {'resnet': resnet, 'vgg': vgg}
 
 
 @torch.no_grad()
