@@ -18,6 +18,8 @@ if 'tensorflow' in sys.modules and os.environ.get('TF_USE_LEGACY_KERAS') != '1':
 os.environ['TF_USE_LEGACY_KERAS'] = '1'
 # 1.6 to 2 times faster training steps on CPUs on which TensorFlow does not turn it on by itself.
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
+# TensorFlow would otherwise prepare every convolution's gradient by its kernel anew in each step.
+os.environ.setdefault('TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE', '0')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 if TYPE_CHECKING:
