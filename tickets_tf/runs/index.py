@@ -40,7 +40,7 @@ _MAKE = f'CREATE TABLE records ({", ".join(f"[{name}]" for name in _ALL)}, PRIMA
 # An index of other columns, or of another format of records, is made anew.
 _VERSION = zlib.crc32(f'{_MAKE} {records.FORMAT}'.encode()) & 0x7fffffff
 
-_Stamp: TypeAlias = tuple[int, ...]
+_Stamp: TypeAlias = tuple[int, int, int]
 
 
 @dataclasses.dataclass(frozen=True)
