@@ -42,4 +42,5 @@ def loss_gradients(kernels: Sequence[Kernel], model: keras.Model, images: npt.Ar
   """Returns the gradients of the loss that `gradient` describes by kernels, one float32 array each."""
   variables = [kernel.variable for kernel in kernels]
   with modes.batch_statistics(model, derivatives=1):
-    return [np.asarray(each) for each in total_gradient(model, variables, chunks(*checked_batch(images, labels), chunk))]
+    pieces = chunks(*checked_batch(images, labels), chunk)
+    return [np.asarray(each) for each in total_gradient(model, variables, pieces)]
