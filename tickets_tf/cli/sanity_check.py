@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from tickets_tf import notes
 from tickets_tf.cli import command
 from tickets_tf.cli import executing
 from tickets_tf.cli.flags import define_flags as define_settings
@@ -87,6 +88,8 @@ def main() -> bool:
   if base.mask or (plan.parallel == 1 and not plan.minutes and not executor):
     with command.loading_tensorflow():
       import tickets_tf.experiment.train  # noqa: F401  # The runs need it; here its notes are dropped.
+  with notes.dropped():  # Checks import TensorFlow, and so may code of one's own.
+    plan.runs(plan.questions(), [base.seed])
   if values.hours:
     plan = planning.within(plan, values.hours, progress=base.progress, executor=executor)
     print(f'--hours={values.hours:g}: {plan.seeds} seeds')

@@ -19,6 +19,7 @@ from typing import Any
 
 from absl import flags
 
+from tickets_tf import notes
 from tickets_tf.cli import command
 from tickets_tf.cli import executing
 from tickets_tf.cli.flags import define_flags as define_settings
@@ -64,6 +65,8 @@ def main() -> bool:
   if parallel == 1 and not values.minutes and not executor:
     with command.loading_tensorflow():
       import tickets_tf.experiment.train  # noqa: F401  # The runs need it; here its notes are dropped.
+  with notes.dropped():  # Checks import TensorFlow, and so may code of one's own.
+    sweep.with_needed(runs)
   from tickets_tf import report
   outcome = sweep.run_all(runs, parallel, values.minutes, progress=base.progress, executor=executor)
   made = outcome.distinct(runs)
