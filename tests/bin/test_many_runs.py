@@ -16,7 +16,8 @@ from tests.bin.test_commands import call
 from tests.bin.test_commands import environment
 
 SMALL = [f'--model={small_network.NAME}', '--width=4', '--epochs=1', '--train_examples=160', '--batch_size=32',
-         '--samples_per_class=2', '--noprogress', '--notensorboard', '--noexport', '--parallel=1']
+         '--samples_per_class=2', '--noprogress', '--notensorboard', '--noexport']
+ONE = [*SMALL, '--parallel=1']
 
 
 def test_a_sanity_check_ends_with_verdicts_and_a_report(tmp_path):
@@ -46,7 +47,7 @@ def test_a_mask_from_a_file_is_judged(tmp_path):
                    cwd=tmp_path)
   assert made.returncode == 0, made.stderr
   mask, = tmp_path.glob('made/*/mask.npz')
-  done = warm.call('sanity_check', *SMALL, f'--mask={mask}', '--seeds=1', '--nonarrow',
+  done = warm.call('sanity_check', *ONE, f'--mask={mask}', '--seeds=1', '--nonarrow',
                    f'--output_dir={tmp_path / "runs"}', cwd=tmp_path)
   assert done.returncode == 0, done.stderr
   assert all(check in done.stdout for check in ('rearrange', 'shuffle_weights', 'reinitialise'))
@@ -55,7 +56,7 @@ def test_a_mask_from_a_file_is_judged(tmp_path):
 
 def test_a_sweep_prints_and_writes_its_table(tmp_path):
   table = tmp_path / 'table.md'
-  done = warm.call('sweep', *SMALL, '--pruners=random,snip', '--ratios=0.5,0.8', '--seeds=0,1',
+  done = warm.call('sweep', *ONE, '--pruners=random,snip', '--ratios=0.5,0.8', '--seeds=0,1',
                    f'--output_dir={tmp_path}', f'--table={table}', cwd=tmp_path)
   assert done.returncode == 0, done.stderr
   lines = done.stdout.splitlines()
@@ -74,7 +75,7 @@ def test_a_sweep_out_of_time_says_that_alone(tmp_path):
 
 
 def test_a_killed_sweep_resumes_and_leaves_no_worker(tmp_path):
-  arguments = [*SMALL, '--pruners=random,snip,lottery', f'--output_dir={tmp_path}']
+  arguments = [*ONE, '--pruners=random,snip,lottery', f'--output_dir={tmp_path}']
   process = subprocess.Popen([sys.executable, BIN / 'sweep', *arguments, '--parallel=2'], stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL, env=environment())
   while process.poll() is None and not list(tmp_path.glob('*/settings.json')):

@@ -25,6 +25,7 @@ from tickets_tf.pruning import patterns
 from tickets_tf.pruning import rules
 from tickets_tf.pruning.mask import load_mask
 from tickets_tf.runs.run import Run
+from tickets_tf.scores import rounds as scores_of_rounds
 from tickets_tf.training import checkpoints
 
 # No check acts on a mask that changes in training.
@@ -259,13 +260,13 @@ def test_rearrangements_of_rules_with_equal_counts_are_independent(tickets):
 
 
 def test_every_round_has_a_scoring_batch_of_its_own(tickets, monkeypatch):
-  batches, score = [], ticket_stage.tickets.scoring.score_weights
+  batches, score = [], scores_of_rounds.score_weights
 
   def watched(model, name, images, *args, **options):
     batches.append(np.asarray(images).tobytes())
     return score(model, name, images, *args, **options)
 
-  monkeypatch.setattr(ticket_stage.tickets.scoring, 'score_weights', watched)
+  monkeypatch.setattr(scores_of_rounds, 'score_weights', watched)
   for pruner in ('snip', 'obd'):
     batches.clear()
     tickets(pruner=pruner, rounds=4, ratio=0.6, seed=5)
