@@ -19,6 +19,7 @@ from tickets_tf.models import prunable_kernels
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 from tickets_tf.pruning.mask import load_mask
+from tickets_tf.scores import rounds as scores_of_rounds
 
 TINY = tickets_tf.Settings(model=small_network.NAME, width=4, train_examples=160, batch_size=32, epochs=3, ratio=0.8,
                            progress=False, tensorboard=False, export=False, samples_per_class=2)
@@ -190,7 +191,8 @@ def test_the_scores_of_a_check_are_those_that_the_rule_chose_by(changes, rounds_
     scored.append((model.get_weights(), score, seed, options))
     return score_weights(model, score, images, labels, seed, *args, **options)
 
-  monkeypatch.setattr(ticket_stage.scoring, 'score_weights', watched)
+  for place in (ticket_stage.scoring, scores_of_rounds):
+    monkeypatch.setattr(place, 'score_weights', watched)
   settings = tiny(**changes, check='invert', seed=2, epochs=1, score_options='curvature=empirical')
   experiment.find(Run(settings), lambda line: None)
   model = tickets_tf.build_model(small_network.NAME, (8, 8, 1), 10, width=4)
