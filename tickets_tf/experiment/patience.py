@@ -13,7 +13,7 @@ from tickets_tf import storage
 from tickets_tf.errors import StorageError
 
 TRIES = 5  # A fault that comes again and again does not pass.
-_PAUSE = 0.5  # seconds between two looks
+_PAUSE = 1.0  # seconds before each look
 
 _Value = TypeVar('_Value')
 
@@ -56,6 +56,7 @@ def _comes_back(folder: pathlib.Path, gone: bool) -> bool:
   """
   deadline = time.monotonic() + storage.PATIENCE
   while True:
+    time.sleep(_PAUSE)  # First, since what works again at once may fail again at once.
     try:
       there = folder if gone else next(path for path in (folder, *folder.absolute().parents) if path.exists())
       with tempfile.TemporaryFile(dir=there) as file:
@@ -65,4 +66,3 @@ def _comes_back(folder: pathlib.Path, gone: bool) -> bool:
     except OSError:
       if time.monotonic() >= deadline:
         return False
-    time.sleep(_PAUSE)
