@@ -37,7 +37,8 @@ PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     'tickets': (('experiment/ticket_stage.py', ()), ('experiment/tickets.py', ()), ('tickets_tf/scores/', ()),
                 ('tickets_tf/models/', ()), ('tickets_tf/pruning/', ()), ('tickets_tf/checks/', ())),
     'judging and report': (('tickets_tf/judging/', ()), ('tickets_tf/report/', ())),
-    'waiting': (('multiprocessing/connection.py', ()), ('concurrent/futures/_base.py', ('wait', 'result')),
+    'waiting': (('multiprocessing/connection.py', ()), ('multiprocessing/resource_tracker.py', ()),
+                ('concurrent/futures/_base.py', ('wait', 'result')),
                 ('experiment/locking.py', ()), ('multiprocessing/queues.py', ()), ('threading.py', ('join', 'wait')),
                 ('selectors.py', ()), ('multiprocessing/synchronize.py', ())),
 }
