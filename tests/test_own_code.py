@@ -68,6 +68,24 @@ def test_installed_packages_and_this_one_do_not_count(folder):
   assert names == {'mine'}
 
 
+def test_a_folder_without_an_init_file_counts_before_its_package_is_imported(folder):
+  write(folder / 'outer_of_mine' / '__init__.py', '')
+  write(folder / 'outer_of_mine' / 'inner' / 'deep.py', 'FILTERS = 4')
+  write(folder / 'mine.py', 'import outer_of_mine.inner.deep\n')
+  before = own_code.digest(['mine:model'])
+  write(folder / 'outer_of_mine' / 'inner' / 'deep.py', 'FILTERS = 8')
+  assert own_code.digest(['mine:model']) != before
+
+
+def test_packages_of_another_environment_do_not_count(folder, monkeypatch):
+  write(folder / 'site-packages' / 'theirs.py', '')
+  monkeypatch.syspath_prepend(folder / 'site-packages')
+  write(folder / 'mine.py', 'import theirs\n')
+  before = own_code.digest(['mine:model'])
+  write(folder / 'site-packages' / 'theirs.py', 'FILTERS = 8')
+  assert own_code.digest(['mine:model']) == before
+
+
 def test_files_are_read_and_never_run(folder):
   write(folder / 'mine.py', 'import package.other\nraise RuntimeError("this was run")\n')
   write(folder / 'package/__init__.py', 'raise RuntimeError("this was run")\n')

@@ -121,7 +121,12 @@ def _spec(name: str) -> machinery.ModuleSpec | None:
       return None
     within = list(around.submodule_search_locations)
   for finder in sys.meta_path:
-    spec = finder.find_spec(name, within) if hasattr(finder, 'find_spec') else None
+    try:
+      spec = finder.find_spec(name, within) if hasattr(finder, 'find_spec') else None
+    except KeyError:
+      # A folder without __init__.py, which asks for the package around it, and that is not imported.
+      spec = machinery.ModuleSpec(name, None, is_package=True)
+      spec.submodule_search_locations = [str(pathlib.Path(path) / name.rpartition('.')[2]) for path in within or ()]
     if spec is not None:
       return spec
   return None
@@ -138,8 +143,11 @@ def _installed_folders() -> tuple[pathlib.Path, ...]:
 def _is_installed(name: str, path: pathlib.Path) -> bool:
   # This package counts as installed wherever it lies: its commit and version stand in the record.
   top = name.partition('.')[0]
-  return top == 'tickets_tf' or top in sys.stdlib_module_names or any(
-      folder in path.resolve().parents for folder in _installed_folders())
+  resolved = path.resolve()
+  return (top == 'tickets_tf' or top in sys.stdlib_module_names
+          or any(folder in resolved.parents for folder in _installed_folders())
+          # Those of another environment, which a path of this one may name.
+          or not {'site-packages', 'dist-packages'}.isdisjoint(resolved.parts))
 
 
 def _imported(name: str, path: pathlib.Path) -> list[str]:
