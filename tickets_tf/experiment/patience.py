@@ -18,7 +18,7 @@ _PAUSE = 1.0  # seconds before each look
 _Value = TypeVar('_Value')
 
 
-def patiently(work: Callable[[], _Value], folder: pathlib.Path, tries: int = TRIES) -> _Value:
+def resuming(work: Callable[[], _Value], folder: pathlib.Path, tries: int = TRIES) -> _Value:
   """Returns what some work returns; waits and begins it again if its folder does not answer, or is gone.
 
   Args:

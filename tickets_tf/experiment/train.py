@@ -85,7 +85,7 @@ def _do(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages]
   """Does a run up to a stage, after the runs before it; from its last checkpoint again if its folder was away."""
   # A worker cannot begin again by itself: the others wait for it in the middle of a step.
   tries = 1 if run.settings.strategy == 'multi_worker' else patience.TRIES
-  patience.patiently(lambda: _try(run, is_done, stage, say), run.folder.path, tries)
+  patience.resuming(lambda: _try(run, is_done, stage, say), run.folder.path, tries)
 
 
 def _try(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages], object],

@@ -64,20 +64,17 @@ class Durations:
     return statistics.median(errors) if errors else None
 
   def _found(self, settings: Settings) -> tuple[float | None, str | None]:
-    same = self._by(_of_any_seed).get(_of_any_seed(settings))
+    same = self._groups[_of_any_seed].get(_of_any_seed(settings))
     if same:
       return statistics.fmean(map(total, same)), OTHER_SEEDS
     network = _network(settings)
-    like = self._by(_network).get(network)
+    like = self._groups[_network].get(network)
     if like:
       of_rule = [record for record in like if record.settings.pruner == settings.pruner]
       start, rate = self._line(network)
       beside = statistics.median(total(record) - record.seconds.train for record in of_rule or like)
       return start + rate * _epochs(settings) + beside, SAME_NETWORK
     return (statistics.fmean(map(total, self.records)), ANY_RUN) if self.records else (None, None)
-
-  def _by(self, key: Callable[[Settings], Hashable]) -> dict[Hashable, list[Record]]:
-    return self._groups[key]
 
   @functools.cached_property
   def _groups(self) -> dict[Callable[[Settings], Hashable], dict[Hashable, list[Record]]]:
@@ -90,7 +87,7 @@ class Durations:
   def _line(self, network: Hashable) -> tuple[float, float]:
     """Returns the seconds that a training takes beside its epochs, and those of an epoch."""
     if network not in self._lines:
-      like = self._by(_network)[network]
+      like = self._groups[_network][network]
       epochs = [_epochs(record.settings) for record in like]
       seconds = [record.seconds.train for record in like]
       if len(set(epochs)) > 1:
