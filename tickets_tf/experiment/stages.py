@@ -36,6 +36,7 @@ from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
 from tickets_tf.training import checkpoints
 from tickets_tf.training import evaluation
+from tickets_tf.training import hparams
 from tickets_tf.training import settling
 
 
@@ -93,7 +94,10 @@ class Stages:
     seconds = records.Seconds(data=self.data_seconds, find=find_time.seconds,
                               train=round(sum(epoch.seconds for epoch in trained.epochs), 3),
                               export=export_time.seconds)
-    records.write(folder.path, self._record(mask, collapse, judgements, trained, seconds, found_on))
+    record = self._record(mask, collapse, judgements, trained, seconds, found_on)
+    if settings.tensorboard:
+      hparams.write(folder.tensorboard, self.run.name, record)
+    records.write(folder.path, record)
     shutil.rmtree(folder.checkpoints, ignore_errors=True)
 
   def _judgements(self) -> '_Judgements':
