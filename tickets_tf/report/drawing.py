@@ -1,6 +1,7 @@
-"""SVG that lives inside a page: its text is text, and its colours and type are the page's own."""
+"""Drawings for a page, whose text is text and whose colours and type are the page's own, and for paper."""
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 import contextlib
 import io
 import re
@@ -10,6 +11,7 @@ import xml.etree.ElementTree as ElementTree
 
 from matplotlib import axes as mpl_axes
 from matplotlib import figure
+from matplotlib import rcsetup
 from matplotlib import style
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +20,12 @@ from tickets_tf.report import wording
 
 Floats = npt.NDArray[np.float64]
 
+_NAMES = ('ink', 'muted', 'line', 'band', *wording.NAMES, 'series-0', 'series-1', 'series-2', 'series-3')
+# A colour by its place in the style that holds while something is drawn, which is Matplotlib's own notation. So a plot
+# can be drawn for a page and for paper without knowing which.
+COLOURS = {name: f'C{place}' for place, name in enumerate(_NAMES)}
 # The page's CSS says what these stand for, in light and in dark; the values here never show.
-COLOURS = {name: f'#fe{index:02x}fe' for index, name in enumerate((
-    'ink', 'muted', 'line', 'band', *wording.NAMES, 'series-0', 'series-1', 'series-2', 'series-3'))}
+_OF_PAGE = {name: f'#fe{place:02x}fe' for place, name in enumerate(_NAMES)}
 _SETTINGS = {
     'svg.fonttype': 'none', 'text.parse_math': False, 'font.size': 11, 'axes.unicode_minus': False,
     'text.color': COLOURS['ink'], 'axes.labelcolor': COLOURS['ink'], 'axes.labelsize': 11,
@@ -34,13 +39,18 @@ _SETTINGS = {
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 122, 14, 18, 42
 
 
-def in_style(name: str) -> contextlib.AbstractContextManager[None]:
+def in_style(name: str, colours: Mapping[str, str] = _OF_PAGE, **settings: Any
+             ) -> contextlib.AbstractContextManager[None]:
   """Returns a context in which plots are drawn the same whatever the user's Matplotlib is set to.
 
   Args:
     name: unique to the plot within its page. Identifiers hash it: unique in a page, and the same each time.
+    colours: a colour for each key of `COLOURS`; those that the page's CSS replaces if nothing else is given.
+    **settings: Matplotlib's settings, with `__` in place of dots, that differ from those of a page.
   """
-  return style.context(['default', {**_SETTINGS, 'svg.hashsalt': name}])
+  cycle = rcsetup.cycler(color=[colours[each] for each in _NAMES])
+  own = {key.replace('__', '.'): value for key, value in settings.items()}
+  return style.context(['default', {**_SETTINGS, 'axes.prop_cycle': cycle, 'svg.hashsalt': name, **own}])
 
 
 def axes_of(height: float, left: float = _LEFT, top: float = _TOP) -> mpl_axes.Axes:
@@ -71,7 +81,7 @@ def svg(axes: mpl_axes.Axes) -> str:
 
 def _for_page(svg: str) -> str:
   root = ElementTree.fromstring(svg)
-  names = {value: f'var(--{name})' for name, value in COLOURS.items()}
+  names = {value: f'var(--{name})' for name, value in _OF_PAGE.items()}
   used = set(re.findall(r'#(\w+)', ' '.join(value for element in root.iter() for value in element.attrib.values())))
   for parent in root.iter():
     for child in list(parent):

@@ -55,31 +55,37 @@ def forest(rows: Sequence[tuple[str, Judgement]], axis: Scale, name: str, zero: 
     An `<svg>` element as text.
   """
   with drawing.in_style(name):
-    axes = drawing.axes_of(_ROW * len(rows), left=_FOREST_LEFT)
-    axes.axvline(0, color=drawing.COLOURS['ink'], linewidth=1, zorder=1)
-    for row, (_, judgement) in enumerate(rows):
-      colour = drawing.COLOURS[wording.kind(judgement)]
-      if judgement.margin:
-        axes.barh(row, 2 * judgement.margin, 1, -judgement.margin, color=drawing.COLOURS['band'], linewidth=0, zorder=0)
-      for found, width in ((judgement.interval.whole_call, 1.2), (judgement.interval.rule_family, 4)):
-        if found is not None:
-          axes.hlines(row, *drawing.numbers(found), color=colour, linewidth=width)
-      if judgement.drop is not None:
-        axes.plot(judgement.drop, row, 'D', markersize=7, color=colour, markeredgewidth=0)
-    axes.set_xscale('asinh', linear_width=axis.margin)
-    ticks = [axis.margin * times for times in (-100, -20, -4, -1, 0, 1, 4, 20, 100)]
-    axes.xaxis.set_major_locator(ticker.FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f'{value:.3g}'))
-    axes.xaxis.set_minor_locator(ticker.NullLocator())
-    axes.set_xlim(axis.low, axis.high)
-    axes.set_xlabel(zero)
-    drawing.list_rows(axes, len(rows))
-    for row, (label, judgement) in enumerate(rows):
-      kind = wording.kind(judgement)
-      drawing.label(axes, row, drawing.shortened(label, 22), -7, fontsize=11)
-      text = f'{wording.MARKS[kind]} {wording.interval(judgement) or "no interval"}'
-      drawing.label(axes, row, text, 7, color=drawing.COLOURS[kind], fontsize=10)
-    return drawing.svg(axes)
+    return drawing.svg(draw_forest(rows, axis, zero))
+
+
+def draw_forest(rows: Sequence[tuple[str, Judgement]], axis: Scale, zero: str = 'original - checked, points'
+                ) -> mpl_axes.Axes:
+  """Draws a forest plot in the style that holds; arguments as for `forest`."""
+  axes = drawing.axes_of(_ROW * len(rows), left=_FOREST_LEFT)
+  axes.axvline(0, color=drawing.COLOURS['ink'], linewidth=1, zorder=1)
+  for row, (_, judgement) in enumerate(rows):
+    colour = drawing.COLOURS[wording.kind(judgement)]
+    if judgement.margin:
+      axes.barh(row, 2 * judgement.margin, 1, -judgement.margin, color=drawing.COLOURS['band'], linewidth=0, zorder=0)
+    for found, width in ((judgement.interval.whole_call, 1.2), (judgement.interval.rule_family, 4)):
+      if found is not None:
+        axes.hlines(row, *drawing.numbers(found), color=colour, linewidth=width)
+    if judgement.drop is not None:
+      axes.plot(judgement.drop, row, 'D', markersize=7, color=colour, markeredgewidth=0)
+  axes.set_xscale('asinh', linear_width=axis.margin)
+  ticks = [axis.margin * times for times in (-100, -20, -4, -1, 0, 1, 4, 20, 100)]
+  axes.xaxis.set_major_locator(ticker.FixedLocator(ticks))
+  axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f'{value:.3g}'))
+  axes.xaxis.set_minor_locator(ticker.NullLocator())
+  axes.set_xlim(axis.low, axis.high)
+  axes.set_xlabel(zero)
+  drawing.list_rows(axes, len(rows))
+  for row, (label, judgement) in enumerate(rows):
+    kind = wording.kind(judgement)
+    drawing.label(axes, row, drawing.shortened(label, 22), -7, fontsize=11)
+    text = f'{wording.MARKS[kind]} {wording.interval(judgement) or "no interval"}'
+    drawing.label(axes, row, text, 7, color=drawing.COLOURS[kind], fontsize=10)
+  return axes
 
 
 def waterfall(ladder: Ladder, names: Sequence[str], name: str) -> str:
@@ -95,31 +101,36 @@ def waterfall(ladder: Ladder, names: Sequence[str], name: str) -> str:
   Returns:
     An `<svg>` element as text.
   """
-  rungs, steps = ladder.rungs, ladder.steps
   with drawing.in_style(name):
-    axes = drawing.axes_of(_ROW * (len(steps) + 2), left=_LADDER_LEFT)
-    drawing.list_rows(axes, len(steps) + 2)
-    for row, label, rung in ((0, ladder.names[0], rungs[0]), (len(steps) + 1, ladder.names[-1], rungs[-1])):
-      axes.plot(drawing.numbers([rung.mean]), [row], 'o', markersize=8, color=drawing.COLOURS['ink'], markeredgewidth=0)
-      drawing.label(axes, row, drawing.shortened(label, 22), -7, fontsize=11)
-      drawing.label(axes, row, f'{wording.mean_and_deviation(rung)}%', 7, fontsize=10)
-    for row, (before, after, step, label) in enumerate(zip(rungs, rungs[1:], steps, names, strict=False), 1):
-      kind = wording.kind(step)
-      above, below = drawing.numbers((before.mean, after.mean))
-      axes.barh(row, below - above, 0.44, above, color=drawing.COLOURS[kind], linewidth=0, zorder=2)
-      # The thin upright lines carry a level on to the next row.
-      axes.vlines(above, row - 1, row, color=drawing.COLOURS['muted'], linewidth=0.8, linestyle=':')
-      axes.vlines(below, row, row + 1, color=drawing.COLOURS['muted'], linewidth=0.8, linestyle=':')
-      if step.interval.rule_family is not None:
-        low, high = drawing.numbers(step.interval.rule_family)
-        axes.hlines(row + 0.34, above - high, above - low, color=drawing.COLOURS['ink'], linewidth=2.5, zorder=3)
-      drawing.label(axes, row, drawing.shortened(label, 22), -7, fontsize=11)
-      drawing.label(axes, row, f'{wording.MARKS[kind]} {wording.interval(step) or "no interval"}', 7,
-                    color=drawing.COLOURS[kind], fontsize=10)
-    axes.margins(x=0.06)
-    axes.set_xlabel('test accuracy, %')
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(6))
-    return drawing.svg(axes)
+    return drawing.svg(draw_waterfall(ladder, names))
+
+
+def draw_waterfall(ladder: Ladder, names: Sequence[str]) -> mpl_axes.Axes:
+  """Draws a waterfall in the style that holds; arguments as for `waterfall`."""
+  rungs, steps = ladder.rungs, ladder.steps
+  axes = drawing.axes_of(_ROW * (len(steps) + 2), left=_LADDER_LEFT)
+  drawing.list_rows(axes, len(steps) + 2)
+  for row, label, rung in ((0, ladder.names[0], rungs[0]), (len(steps) + 1, ladder.names[-1], rungs[-1])):
+    axes.plot(drawing.numbers([rung.mean]), [row], 'o', markersize=8, color=drawing.COLOURS['ink'], markeredgewidth=0)
+    drawing.label(axes, row, drawing.shortened(label, 22), -7, fontsize=11)
+    drawing.label(axes, row, f'{wording.mean_and_deviation(rung)}%', 7, fontsize=10)
+  for row, (before, after, step, label) in enumerate(zip(rungs, rungs[1:], steps, names, strict=False), 1):
+    kind = wording.kind(step)
+    above, below = drawing.numbers((before.mean, after.mean))
+    axes.barh(row, below - above, 0.44, above, color=drawing.COLOURS[kind], linewidth=0, zorder=2)
+    # The thin upright lines carry a level on to the next row.
+    axes.vlines(above, row - 1, row, color=drawing.COLOURS['muted'], linewidth=0.8, linestyle=':')
+    axes.vlines(below, row, row + 1, color=drawing.COLOURS['muted'], linewidth=0.8, linestyle=':')
+    if step.interval.rule_family is not None:
+      low, high = drawing.numbers(step.interval.rule_family)
+      axes.hlines(row + 0.34, above - high, above - low, color=drawing.COLOURS['ink'], linewidth=2.5, zorder=3)
+    drawing.label(axes, row, drawing.shortened(label, 22), -7, fontsize=11)
+    drawing.label(axes, row, f'{wording.MARKS[kind]} {wording.interval(step) or "no interval"}', 7,
+                  color=drawing.COLOURS[kind], fontsize=10)
+  axes.margins(x=0.06)
+  axes.set_xlabel('test accuracy, %')
+  axes.xaxis.set_major_locator(ticker.MaxNLocator(6))
+  return axes
 
 
 def accuracies(judgements: Sequence[Judgement], dense: float | None, name: str) -> str:
