@@ -146,6 +146,29 @@ class ModelRegistry(Registry):
     return super().own_code(self.split(name)[0])
 
 
+class ScoreRegistry(Registry):
+  """The table of scores, which knows of the built-in ones whether they look at data, without importing them.
+
+  Args:
+    kind: what an entry is, for messages.
+    entries: as for any table.
+    without_data: names of the built-in scores that are marked as `tickets_tf.scores.data_free`.
+  """
+
+  def __init__(self, kind: str, entries: Mapping[str, Any], without_data: Collection[str] = ()) -> None:
+    super().__init__(kind, entries)
+    self._with_data = frozenset(entries) - frozenset(without_data)
+    self._without_data = frozenset(without_data)
+
+  def looks_at_data(self, score: str | Callable[..., Any]) -> bool:
+    """Returns whether a score, a name or a function, is not marked as `tickets_tf.scores.data_free`."""
+    if isinstance(score, str):
+      if score in self._with_data | self._without_data:
+        return score in self._with_data
+      score = self.get(score)
+    return bool(getattr(score, 'looks_at_data', True))
+
+
 class AllocationRegistry(Registry):
   """The table of allocations, in which `like:RULE` and `like:MASKFILE` take the layer ratios of another ticket."""
 
@@ -178,7 +201,7 @@ def _find_from_here(module_name: str) -> None:
     sys.path.append(os.getcwd())
 
 
-SCORES = Registry('score', {
+SCORES = ScoreRegistry('score', {
     'random': 'tickets_tf.scores.random:random',
     'magnitude': 'tickets_tf.scores.magnitude:magnitude',
     'snip': 'tickets_tf.scores.snip:snip',
@@ -187,7 +210,7 @@ SCORES = Registry('score', {
     'synflow': 'tickets_tf.scores.synflow:synflow',
     'cts': 'tickets_tf.scores.cts:cts',
     'gradient': 'tickets_tf.scores.gradient:gradient',
-})
+}, without_data=('random', 'magnitude', 'synflow'))
 ALLOCATIONS = AllocationRegistry('allocation', {
     'global': 'tickets_tf.pruning.allocation:global_threshold',
     'global_convolutions': 'tickets_tf.pruning.allocation:global_convolutions',

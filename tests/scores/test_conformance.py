@@ -32,6 +32,11 @@ def state_of(model):
   return values, layers
 
 
+def test_the_table_knows_of_every_score_whether_it_looks_at_data():
+  for name in registry.SCORES.names():
+    assert registry.SCORES.looks_at_data(name) is getattr(registry.SCORES.get(name), 'looks_at_data', True), name
+
+
 def test_scores_that_say_so_look_at_no_data():
   assert {'random', 'magnitude', 'synflow'} <= set(WITHOUT_DATA)
   assert not {'snip', 'grasp', 'obd'} & set(WITHOUT_DATA)

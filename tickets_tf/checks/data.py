@@ -1,15 +1,20 @@
 """Checks of the data that a rule sees, for scoring and for training before it. Su et al. 2020, section 3."""
 
+import dataclasses
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
 
 from tickets_tf.checks.check import Check
-from tickets_tf.data import Examples
-from tickets_tf.data import subsets
+
+# The package of data imports TensorFlow, and whoever plans checks needs none.
+if TYPE_CHECKING:
+  from tickets_tf.data import Examples
 
 
-def random_labels(examples: Examples, num_classes: int, rng: np.random.Generator) -> tuple[Examples, dict[str, Any]]:
+def random_labels(examples: 'Examples', num_classes: int, rng: np.random.Generator
+                 ) -> tuple['Examples', dict[str, Any]]:
   """Replaces every label by a class drawn uniformly from all classes.
 
   Args:
@@ -22,11 +27,12 @@ def random_labels(examples: Examples, num_classes: int, rng: np.random.Generator
   """
   labels = rng.integers(0, num_classes, len(examples), dtype=examples.labels.dtype)
   agreeing = float(np.mean(labels == examples.labels))
-  return Examples(examples.images, labels), {'labels_agreeing': round(agreeing, 4),
-                                             'expected_by_chance': round(1 / num_classes, 4)}
+  return dataclasses.replace(examples, labels=labels), {'labels_agreeing': round(agreeing, 4),
+                                                        'expected_by_chance': round(1 / num_classes, 4)}
 
 
-def random_pixels(examples: Examples, num_classes: int, rng: np.random.Generator) -> tuple[Examples, dict[str, Any]]:
+def random_pixels(examples: 'Examples', num_classes: int, rng: np.random.Generator
+                 ) -> tuple['Examples', dict[str, Any]]:
   """Replaces the labels as `random_labels` does, and permutes the values within each image, channels included.
 
   Args:
@@ -43,10 +49,11 @@ def random_pixels(examples: Examples, num_classes: int, rng: np.random.Generator
   after = rng.permuted(before, axis=1)
   proof = {**proof, 'pixels_changed': round(float(np.mean(before != after)), 4),
            'same_values_in_each_image': bool(np.array_equal(np.sort(before, axis=1), np.sort(after, axis=1)))}
-  return Examples(after.reshape(examples.images.shape), relabelled.labels), proof
+  return dataclasses.replace(relabelled, images=after.reshape(examples.images.shape)), proof
 
 
-def half_dataset(examples: Examples, num_classes: int, rng: np.random.Generator) -> tuple[Examples, dict[str, Any]]:
+def half_dataset(examples: 'Examples', num_classes: int, rng: np.random.Generator
+                 ) -> tuple['Examples', dict[str, Any]]:
   """Takes half of the training set, the same share of every class. The epochs stay, so the steps are halved with it.
 
   Args:
@@ -57,6 +64,7 @@ def half_dataset(examples: Examples, num_classes: int, rng: np.random.Generator)
   Returns:
     (examples, proof): how many there were and how many are left, and the share of steps that is left of an epoch.
   """
+  from tickets_tf.data import subsets  # Here, as above.
   sizes = np.bincount(examples.labels, minlength=num_classes)
   drawn = subsets.draw(examples.labels, subsets.proportional_counts(sizes, len(examples) // 2), rng)
   half = examples.take(np.sort(np.concatenate(drawn)))

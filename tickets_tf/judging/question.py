@@ -91,7 +91,8 @@ class Question:
       return self.other == self.rule and not self.shift
     checked = self.checked(self.rule.settings.seed)
     # What is trained first sees the changed data, and the score or the start may depend on it.
-    return bool(checked.data_check) and not checked.before() and not _looks_at_data(self.rule)
+    return bool(checked.data_check) and not checked.before() and not registry.SCORES.looks_at_data(
+        self.rule.rule.score)
 
   @property
   def _described(self) -> Any:
@@ -103,8 +104,3 @@ def described(name: str) -> Compared:
   return _COMPARED[name]
 
 
-def _looks_at_data(run: Run) -> bool:
-  score = run.rule.score
-  function = registry.SCORES.get(score) if isinstance(score, str) else score
-  # `tickets_tf.scores.data_free` leaves this mark.
-  return bool(getattr(function, 'looks_at_data', True))

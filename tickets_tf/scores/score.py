@@ -52,8 +52,7 @@ def traceable(score: _Function) -> _Function:
 
 def looks_at_data(score: str | Score) -> bool:
   """Returns whether a score, a name in `registry.SCORES` or a function, is not marked as `data_free`."""
-  function = registry.SCORES.get(score) if isinstance(score, str) else score
-  return bool(getattr(function, 'looks_at_data', True))
+  return registry.SCORES.looks_at_data(score)
 
 
 def score_weights(model: keras.Model, score: str | Score, images: npt.ArrayLike | None = None,
