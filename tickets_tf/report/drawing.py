@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import contextlib
 import io
 import re
+from types import MappingProxyType
 from typing import Any
 import warnings
 import xml.etree.ElementTree as ElementTree
@@ -39,18 +40,17 @@ _SETTINGS = {
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 122, 14, 18, 42
 
 
-def in_style(name: str, colours: Mapping[str, str] = _OF_PAGE, **settings: Any
+def in_style(name: str, colours: Mapping[str, str] = _OF_PAGE, settings: Mapping[str, Any] = MappingProxyType({})
              ) -> contextlib.AbstractContextManager[None]:
   """Returns a context in which plots are drawn the same whatever the user's Matplotlib is set to.
 
   Args:
     name: unique to the plot within its page. Identifiers hash it: unique in a page, and the same each time.
     colours: a colour for each key of `COLOURS`; those that the page's CSS replaces if nothing else is given.
-    **settings: Matplotlib's settings, with `__` in place of dots, that differ from those of a page.
+    settings: those of Matplotlib that differ from a page's.
   """
   cycle = rcsetup.cycler(color=[colours[each] for each in _NAMES])
-  own = {key.replace('__', '.'): value for key, value in settings.items()}
-  return style.context(['default', {**_SETTINGS, 'axes.prop_cycle': cycle, 'svg.hashsalt': name, **own}])
+  return style.context(['default', {**_SETTINGS, 'axes.prop_cycle': cycle, 'svg.hashsalt': name, **settings}])
 
 
 def axes_of(height: float, left: float = _LEFT, top: float = _TOP) -> mpl_axes.Axes:
