@@ -62,6 +62,19 @@ def find(folders: Iterable[str | os.PathLike[str]]) -> Found:
   return Found(tuple(search.runs), tuple(search.verdicts), tuple(search.left_out))
 
 
+def files(folders: Iterable[str | os.PathLike[str]]) -> Iterator[pathlib.Path]:
+  """Yields the path of every file that `find` would read or name, without reading any.
+
+  Args:
+    folders: as those of `find`; one that is not there has no files.
+  """
+  search = _Search()
+  for given in folders:
+    for path in search.folders(pathlib.Path(given).expanduser()):
+      run = RunFolder(path)
+      yield from (each for each in (run.record, run.settings, path / _VERDICTS) if each.exists())
+
+
 class _Search:
   """Takes up what folder after folder holds."""
 
@@ -75,7 +88,7 @@ class _Search:
   def look(self, folder: pathlib.Path) -> None:
     """Takes up a folder that was named, and all folders in it."""
     before = len(self.runs), len(self.verdicts), len(self.left_out)
-    inside = list(self._folders(folder))
+    inside = list(self.folders(folder))
     for path in inside:
       files = RunFolder(path)
       if files.record.exists():
@@ -87,7 +100,7 @@ class _Search:
     if inside and before == (len(self.runs), len(self.verdicts), len(self.left_out)):
       self.left_out.append((str(folder), _NOTHING))
 
-  def _folders(self, folder: pathlib.Path) -> Iterator[pathlib.Path]:
+  def folders(self, folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yields a folder and those in it, each once, however many links lead to it."""
     try:
       real = folder.resolve()
@@ -103,7 +116,7 @@ class _Search:
     files = RunFolder(folder)
     if not files.record.exists() and not files.settings.exists():
       for name in inside:
-        yield from self._folders(folder / name)
+        yield from self.folders(folder / name)
 
   def _take_run(self, folder: pathlib.Path) -> None:
     try:
