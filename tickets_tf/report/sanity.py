@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import pathlib
-import re
 from typing import Any
 
 from tickets_tf import files
@@ -19,9 +18,10 @@ from tickets_tf.report import findings
 from tickets_tf.report import method
 from tickets_tf.report import terminal
 from tickets_tf.report import wording
-
-# An underscore inside a word is only that.
-_SPECIAL = re.compile(r'([\\`*\[\]#+|~$]|(?<![^\W_])_|_(?![^\W_]))')
+from tickets_tf.report.markdown import bullets
+from tickets_tf.report.markdown import escaped
+from tickets_tf.report.markdown import fenced
+from tickets_tf.report.markdown import table
 
 
 def write_sanity(verdicts: Verdicts, folder: str | pathlib.Path) -> None:
@@ -55,20 +55,20 @@ def markdown(verdicts: Verdicts) -> str:
   """
   verdicts = finite(verdicts)
   rules = wording.by_rule(verdicts)
-  blocks = [f'# {_escaped(findings.title(verdicts))}', *_warnings(verdicts), _escaped(findings.dense(verdicts)),
+  blocks = [f'# {escaped(findings.title(verdicts))}', *_warnings(verdicts), escaped(findings.dense(verdicts)),
             *_luck(verdicts), *_narrow(verdicts), *_ladders(verdicts.ladders, verdicts), *_uses(rules, verdicts),
             *_means(verdicts), *_collapses(verdicts),
-            '## What the statements rest on', *map(_escaped, method.paragraphs(verdicts))]
+            '## What the statements rest on', *map(escaped, method.paragraphs(verdicts))]
   for rule in rules:
-    blocks.append(f'## {_escaped(rule.name)}')
+    blocks.append(f'## {escaped(rule.name)}')
     for ratio, numbered in rule.ratios.items():
-      blocks += [f'### {_escaped(rule.name)} at ratio {ratio:g}',
+      blocks += [f'### {escaped(rule.name)} at ratio {ratio:g}',
                  _judgements([(each.judgement.check, each.judgement) for each in numbered], verdicts)]
     if rule.profiles:
-      blocks += [f'### Keep ratio of each layer, {_escaped(rule.name)}', 'Means over the seeds.',
+      blocks += [f'### Keep ratio of each layer, {escaped(rule.name)}', 'Means over the seeds.',
                  _keep_ratios(rule.profiles)]
-  blocks += ['## To reproduce it', _fenced(verdicts.command),
-             f'Commit: {_escaped(wording.plain(verdicts.commit))}',
+  blocks += ['## To reproduce it', fenced(verdicts.command),
+             f'Commit: {escaped(wording.plain(verdicts.commit))}',
              _pairs('setting', verdicts.settings), _pairs('environment', verdicts.environment),
              'report.html beside this file has the plots, and the accuracies and proofs of every seed.']
   return '\n\n'.join(block for block in blocks if block) + '\n'
@@ -77,19 +77,19 @@ def markdown(verdicts: Verdicts) -> str:
 def _warnings(verdicts: Verdicts) -> Iterator[str]:
   found = verdicts.controls.findings if verdicts.controls else ()
   if findings.controls_failed(verdicts):
-    yield '\n>\n'.join(f'> **{_escaped(line)}**' for line in (findings.controls(verdicts), *found))
+    yield '\n>\n'.join(f'> **{escaped(line)}**' for line in (findings.controls(verdicts), *found))
   else:
-    yield _escaped(findings.controls(verdicts))
-    yield _bullets(found)
-  yield '\n'.join(f'- **{_escaped(name)}**: {_escaped(text)}' for name, text in findings.notices(verdicts))
+    yield escaped(findings.controls(verdicts))
+    yield bullets(found)
+  yield '\n'.join(f'- **{escaped(name)}**: {escaped(text)}' for name, text in findings.notices(verdicts))
 
 
 def _luck(verdicts: Verdicts) -> Iterator[str]:
   yield '## Does it beat luck?'
-  yield _escaped(findings.luck_missing(verdicts))
-  yield '\n'.join(f'- **{_escaped(wording.name(each))}** at ratio {each.ratio:g}: {_escaped(findings.headline(each))}'
+  yield escaped(findings.luck_missing(verdicts))
+  yield '\n'.join(f'- **{escaped(wording.name(each))}** at ratio {each.ratio:g}: {escaped(findings.headline(each))}'
                   for each in verdicts.luck)
-  yield _bullets([*map(findings.gap, verdicts.gaps), *findings.unknown_gaps(verdicts)])
+  yield bullets([*map(findings.gap, verdicts.gaps), *findings.unknown_gaps(verdicts)])
   if verdicts.luck:
     yield _judgements([(f'{wording.name(each)} at {each.ratio:g}', each) for each in verdicts.luck], verdicts, 'rule',
                       ('rule, %', 'luck, %'), findings.headline)
@@ -98,7 +98,7 @@ def _luck(verdicts: Verdicts) -> Iterator[str]:
 def _narrow(verdicts: Verdicts) -> Iterator[str]:
   if verdicts.narrow:
     yield '## Does it beat a small dense network?'
-    yield _bullets(f'{wording.name(each)} at ratio {each.ratio:g}: {findings.against_narrow(each)}'
+    yield bullets(f'{wording.name(each)} at ratio {each.ratio:g}: {findings.against_narrow(each)}'
                    for each in verdicts.narrow)
     yield _judgements([(f'{wording.name(each)} at {each.ratio:g}', each) for each in verdicts.narrow], verdicts, 'rule',
                       ('rule, %', 'small dense network, %'))
@@ -108,43 +108,43 @@ def _ladders(ladders: Sequence[Ladder], verdicts: Verdicts) -> Iterator[str]:
   if ladders:
     yield '## What is it made of?'
   for ladder in ladders:
-    yield f'### What {_escaped(wording.name(ladder))} at ratio {ladder.ratio:g} is made of'
+    yield f'### What {escaped(wording.name(ladder))} at ratio {ladder.ratio:g} is made of'
     yield _judgements(list(zip(findings.steps(ladder), ladder.steps, strict=True)), verdicts, 'worth of',
                       ('before, %', 'after, %'))
-    yield ' '.join(map(_escaped, findings.ladder(ladder)))
+    yield ' '.join(map(escaped, findings.ladder(ladder)))
 
 
 def _uses(rules: Sequence[wording.RuleJudgements], verdicts: Verdicts) -> Iterator[str]:
   yield '## What does it use?'
-  yield f'{_escaped(findings.tally(verdicts.judgements))}.'
-  yield '\n'.join(f'- {_escaped(wording.MARKS[kind])} {_escaped(text)}' for kind, text in method.key())
+  yield f'{escaped(findings.tally(verdicts.judgements))}.'
+  yield '\n'.join(f'- {escaped(wording.MARKS[kind])} {escaped(text)}' for kind, text in method.key())
   for rule in rules:
     if rule.judgements:
-      yield f'**{_escaped(rule.name)}**'
-      yield _bullets(text for _, text in findings.by_kind(rule.judgements))
+      yield f'**{escaped(rule.name)}**'
+      yield bullets(text for _, text in findings.by_kind(rule.judgements))
   yield _overview(rules, verdicts)
-  yield _bullets(f'{check}: {question}' for check, question in wording.checks(verdicts.judgements).items())
+  yield bullets(f'{check}: {question}' for check, question in wording.checks(verdicts.judgements).items())
 
 
 def _means(verdicts: Verdicts) -> Iterator[str]:
   rows = findings.over_ratios(verdicts)
   if rows:
     yield '## Over all ratios'
-    yield _escaped(findings.OVER_RATIOS)
-    yield _table(findings.OVER_RATIOS_HEADER, rows)
+    yield escaped(findings.OVER_RATIOS)
+    yield table(findings.OVER_RATIOS_HEADER, rows)
   rows = findings.worth_a_look(verdicts)
   if rows:
     yield '## For exploring'
-    yield _escaped(findings.exploring(verdicts))
-    yield _table(findings.EXPLORING_HEADER, rows)
+    yield escaped(findings.exploring(verdicts))
+    yield table(findings.EXPLORING_HEADER, rows)
 
 
 def _collapses(verdicts: Verdicts) -> Iterator[str]:
   rows = findings.collapses(verdicts)
   if rows:
     yield '## How often tickets collapse'
-    yield _escaped(findings.COLLAPSES)
-    yield _table(findings.COLLAPSES_HEADER, rows)
+    yield escaped(findings.COLLAPSES)
+    yield table(findings.COLLAPSES_HEADER, rows)
 
 
 def _overview(rules: Sequence[wording.RuleJudgements], verdicts: Verdicts) -> str:
@@ -158,7 +158,7 @@ def _overview(rules: Sequence[wording.RuleJudgements], verdicts: Verdicts) -> st
         cells[each.judgement.check].append(
             f'{wording.MARKS[kind]} {wording.NAMES[kind]} {wording.interval(each.judgement)}'.rstrip())
       rows.append((rule.name, f'{ratio:g}', *(', '.join(cell) or wording.NOTHING for cell in cells.values())))
-  return _table(('rule', 'ratio', *checks), rows) if rows else ''
+  return table(('rule', 'ratio', *checks), rows) if rows else ''
 
 
 def _judgements(named: Iterable[tuple[str, Judgement]], verdicts: Verdicts, name: str = 'check',
@@ -167,36 +167,16 @@ def _judgements(named: Iterable[tuple[str, Judgement]], verdicts: Verdicts, name
   confidence = method.confidence(verdicts)
   header = (name, 'seeds', *sides, f'drop, points [{confidence}, all of the rule]', 'statement',
             f'[{confidence}, whole call]', 'in words')
-  return _table(header, (
+  return table(header, (
       (label, *terminal.cells(each), said(each), wording.interval(each, whole_call=True) or wording.NOTHING,
        terminal.in_words(each, verdicts)) for label, each in named))
 
 
 def _keep_ratios(profiles: Sequence[KeepRatios]) -> str:
   columns = [map(wording.keep_ratio, profile.original) for profile in profiles]
-  return _table(('layer', *(f'ratio {profile.ratio:g}' for profile in profiles)),
+  return table(('layer', *(f'ratio {profile.ratio:g}' for profile in profiles)),
                 zip(profiles[0].layers, *columns, strict=True))
 
 
 def _pairs(name: str, values: dict[str, Any]) -> str:
-  return _table((name, 'value'), ((key, wording.plain(value)) for key, value in values.items()))
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-  first, *others = ([_escaped(cell) for cell in row] for row in (header, *rows))
-  return '\n'.join(f'| {" | ".join(line)} |' for line in (first, ['---'] * len(first), *others))
-
-
-def _bullets(lines: Iterable[str]) -> str:
-  return '\n'.join(f'- {_escaped(line)}' for line in lines)
-
-
-def _escaped(text: str) -> str:
-  text = wording.one_line(text).replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')
-  return _SPECIAL.sub(r'\\\1', text)
-
-
-def _fenced(text: str) -> str:
-  # A fence has to be longer than any run of backticks inside.
-  fence = '`' * max(3, 1 + max(map(len, re.findall('`+', text)), default=0))
-  return f'{fence}\n{text}\n{fence}'
+  return table((name, 'value'), ((key, wording.plain(value)) for key, value in values.items()))

@@ -28,13 +28,15 @@ def among_best(accuracies: Mapping[_Key, _Accuracies], resolution: float) -> dic
     resolution: smallest step between two accuracies in percent points, 100 / test images.
 
   Returns:
-    True or False by (method, ratio); None for fewer than 3 seeds, and where a column has no two methods of 3 seeds.
+    True or False by (method, ratio); None for fewer than 3 seeds. All of a column are None if it has no two methods of
+    3 seeds, or if its highest mean is of fewer.
   """
   found: dict[_Key, bool | None] = dict.fromkeys(accuracies)
   columns: dict[float, dict[str, _Accuracies]] = {}
   for (method, ratio), values in accuracies.items():
-    if len(values) >= SEEDS:
-      columns.setdefault(ratio, {})[method] = values
+    columns.setdefault(ratio, {})[method] = values
+  columns = {ratio: {name: values for name, values in column.items() if len(values) >= SEEDS}
+             for ratio, column in columns.items() if len(column[_highest(column)]) >= SEEDS}
   columns = {ratio: column for ratio, column in columns.items() if len(column) > 1}
   groups, twins = [], {}
   for ratio, column in columns.items():
@@ -52,9 +54,14 @@ def among_best(accuracies: Mapping[_Key, _Accuracies], resolution: float) -> dic
   return found
 
 
+def _highest(column: Mapping[str, _Accuracies]) -> str:
+  """Returns the method of the highest mean."""
+  return max(column, key=lambda name: sum(column[name].values()) / len(column[name]))
+
+
 def _group(ratio: float, column: Mapping[str, _Accuracies]) -> Group:
   """Returns a column as a comparison with its best, the accuracies by seed, NaN for a seed that a method lacks."""
   seeds = sorted({seed for values in column.values() for seed in values})
   arms = {name: tuple(values.get(seed, float('nan')) for seed in seeds) for name, values in column.items()}
-  highest = max(column, key=lambda name: sum(column[name].values()) / len(column[name]))
+  highest = _highest(column)
   return Group('column', ratio, arms[highest], {name: arm for name, arm in arms.items() if name != highest})

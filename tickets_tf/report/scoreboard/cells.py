@@ -181,7 +181,8 @@ def _notes(grouped: Mapping[tuple[str, float], Mapping[int, Sequence[Run]]], cel
         yield (f'{name} at {ratio_:g}: seed {seed} is there {len(runs)} times, with other code or files of the same '
                f'name. Only {runs[0].folder.name} counts, not {", ".join(run.folder.name for run in runs[1:])}.')
   if not any(cell.among_best is not None for cell in cells.values()):
-    yield 'Nothing is bold: no column has two methods of at least 3 seeds.'
-  elif few := [cell for cell in cells.values() if cell.ratio and len(cell.runs) < best.SEEDS]:
-    yield (f'Fewer than 3 seeds, and so in no comparison: '
-           f'{", ".join(f"{cell.method} at {cell.ratio:g}" for cell in few)}.')
+    yield ('Nothing is told to be among the best: that takes a column of two methods with at least 3 seeds each, one of '
+           'them with the highest mean.')
+  elif few := sum(1 for cell in cells.values() if cell.ratio and len(cell.runs) < best.SEEDS):
+    yield (f'Cells with fewer than 3 seeds, and so in no comparison: {few}. A column whose highest mean is one of them '
+           'has none that is told to be among the best.')
