@@ -9,6 +9,8 @@ import pathlib
 
 from tickets_tf.report.scoreboard.cells import Table
 from tickets_tf.report.scoreboard.figures import accuracy
+from tickets_tf.report.scoreboard.figures import comparisons
+from tickets_tf.report.scoreboard.figures import training
 from tickets_tf.report.scoreboard.figures.drawings import Drawing
 from tickets_tf.report.scoreboard.found import Found
 
@@ -34,6 +36,11 @@ class Figure:
 
 FIGURES = (
     Figure('accuracy', 'Accuracy against density', accuracy.draw, 'no pruned network was found'),
+    Figure('forest', 'Drops and their bounds', comparisons.forests, 'no verdicts.json with comparisons was found'),
+    Figure('waterfall', 'What tickets are made of', comparisons.waterfalls,
+           'no verdicts.json of bin/sanity_check --ladder was found'),
+    Figure('training', 'Accuracy in training', training.curves, 'no run has a metrics.jsonl'),
+    Figure('density', 'Density of moving masks in training', training.moving, 'no mask moves in training'),
 )
 
 

@@ -25,7 +25,8 @@ from tickets_tf.report.scoreboard.figures.named import named
 from tickets_tf.report.scoreboard.found import Found
 
 _Bands = dict[tuple[str, float], tuple[float, float]]
-_ALONE = panels.Layout(1, 240, left=46)
+_ALONE = panels.Layout(1, 240)
+_ROW, _LABELS = 30, 158  # in pixels
 _NAMES = 130  # pixels at the right of lines that have their names there
 
 
@@ -48,9 +49,36 @@ def draw(found: Found, tables: Sequence[Table]) -> Iterator[Drawing]:
 
 
 def _painter(each: Named, methods: Sequence[str], intervals: _Bands) -> Painter:
-  few = len(methods) <= panels.MOST and len(each.table.ratios) > 1
-  paint = _together if few else _side_by_side
+  if len({cell.ratio for method in methods for cell in each.of(method)}) == 1:
+    paint = _in_rows
+  else:
+    paint = _together if len(methods) <= panels.MOST else _side_by_side
   return functools.partial(paint, each, methods, intervals)
+
+
+def _in_rows(each: Named, methods: Sequence[str], intervals: _Bands) -> mpl_axes.Axes:
+  """Draws a row for each method, where there is but one density."""
+  axes = drawing.axes_of(_ROW * len(methods), left=_LABELS)
+  drawing.list_rows(axes, len(methods))
+  cells = [each.of(method)[0] for method in methods]
+  for row, cell in enumerate(cells):
+    if (cell.method, cell.ratio) in intervals:
+      axes.hlines(row, *intervals[cell.method, cell.ratio], color=drawing.COLOURS['series-0'], linewidth=4, alpha=0.35)
+    axes.plot(drawing.numbers([cell.accuracies.mean]), [row], 'o', markersize=6, color=drawing.COLOURS['series-0'],
+              markeredgewidth=0)
+    lines = panels.lines_of(cell.method, 22)
+    drawing.label(axes, row, '\n'.join(lines), fontsize=10, linespacing=1)
+  low, high = _limits(cells, intervals)
+  axes.set_xlim(low, high)
+  axes.xaxis.set_major_locator(ticker.MaxNLocator(5))
+  for _, mean in each.dense():
+    if low <= mean <= high:
+      axes.axvline(mean, color=drawing.COLOURS['muted'], linestyle=':', linewidth=1.4, zorder=1)
+  told = ', '.join(f'{name} {_mark(mean, low, high, "←→")}' for name, mean in each.dense())
+  axes.annotate(told, (1, 1), xycoords='axes fraction', xytext=(0, 4), textcoords='offset points', ha='right',
+                va='bottom', fontsize=10, color=drawing.COLOURS['muted'])
+  axes.set_xlabel(f'test accuracy at {panels.percent(_density(cells[0]))} kept, %')
+  return axes
 
 
 def _together(each: Named, methods: Sequence[str], intervals: _Bands) -> mpl_axes.Axes:
@@ -99,11 +127,7 @@ def _entries(each: Named, methods: Sequence[str], intervals: _Bands) -> Iterable
 def _axes(drawn: Sequence[mpl_axes.Axes], each: Named, methods: Sequence[str], intervals: _Bands, width: float) -> None:
   """Gives all panels the same axes."""
   cells = [cell for method in methods for cell in each.of(method)]
-  own = [cell.accuracies.accuracies for cell in cells] + [intervals.get((cell.method, cell.ratio), ()) for cell in cells]
-  values = np.concatenate([drawing.numbers(some) for some in own])
-  low, high = float(np.nanmin(values)), float(np.nanmax(values))
-  reach = max(high - low, 1.0)
-  low, high = low - 0.07 * reach, high + 0.07 * reach
+  low, high = _limits(cells, intervals)
   densities = sorted({_density(cell) for cell in cells})
   for axes in drawn:
     axes.set_ylim(low, high)
@@ -112,16 +136,26 @@ def _axes(drawn: Sequence[mpl_axes.Axes], each: Named, methods: Sequence[str], i
     for _, mean in each.dense():
       if low <= mean <= high:
         axes.axhline(mean, color=drawing.COLOURS['muted'], linestyle=':', linewidth=1.4, zorder=1)
-  far = [f'{name} {wording.number(mean)} {"↑" if mean > high else "↓"}' for name, mean in each.dense()
-         if not low <= mean <= high]
+  far = [f'{name} {_mark(mean, low, high, "↓↑")}' for name, mean in each.dense() if not low <= mean <= high]
   if far:
     # Far from all tickets it is only told, as a line there would draw them together.
     drawn[0].annotate(', '.join(far), (1, 1), xycoords='axes fraction', xytext=(0, -2), textcoords='offset points',
                       ha='right', va='top', fontsize=10, color=drawing.COLOURS['muted'])
-  figure = drawn[0].figure
-  figure.text(0.006, 0.5, 'test accuracy, %', rotation=90, va='center', ha='left', fontsize=11)
-  drawn[-1].annotate('kept weights (logarithmic)', (0.5, 0), xycoords=('figure fraction', 'figure fraction'),
-                     xytext=(0, 4), textcoords='offset points', ha='center', va='bottom', fontsize=11)
+  panels.name_axes(drawn, 'kept weights (logarithmic)', 'test accuracy, %')
+
+
+def _limits(cells: Sequence[Cell], intervals: _Bands) -> tuple[float, float]:
+  """Returns limits of an axis of accuracies that holds all means and bands."""
+  bands_ = [end for cell in cells for end in intervals.get((cell.method, cell.ratio), ())]
+  values = drawing.numbers([*(cell.accuracies.mean for cell in cells), *bands_])
+  low, high = float(np.nanmin(values)), float(np.nanmax(values))
+  room = max(0.07 * (high - low), 1 - (high - low) / 2)  # Never less than two points: what is nearly equal looks so.
+  return low - room, high + room
+
+
+def _mark(mean: float, low: float, high: float, arrows: str) -> str:
+  """Returns a mean, with an arrow to where it is if that is outside the limits."""
+  return wording.number(mean) + ('' if low <= mean <= high else f' {arrows[mean > high]}')
 
 
 def _draw(axes: mpl_axes.Axes, cells: Sequence[Cell], intervals: _Bands, colour: str, marker: str, line: object,

@@ -30,7 +30,7 @@ class Drawing:
   """One drawing.
 
   Attributes:
-    name: unique among the drawings of a report, and the stem of its files: lower-case letters, digits, hyphens and points.
+    name: unique among the drawings of a report, and the stem of its files, see `stem`.
     title: what it is of, one line.
     caption: how it is to be read, for everyone; plain text.
     text: what it shows in words and numbers, for those who do not see it; plain text.

@@ -1,4 +1,4 @@
-"""Small panels side by side, one for each rule: no two lines need a colour of their own, however many rules there are."""
+"""Small panels side by side, one for each rule: no line needs a colour of its own, however many rules there are."""
 
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Layout:
   """
   columns: int
   height: float
-  left: float = 46
+  left: float = 50
   bottom: float = 42
   shared: bool = True
 
@@ -65,8 +65,9 @@ def panels(titles: Sequence[str], layout: Layout, legend: int = 0) -> list[mpl_a
     down = top + sum(above[:row + 1]) + row * (layout.height + 8 + between) + layout.height
     axes = drawn.add_axes(((layout.left + column * (layout.width() + _GAP)) / _WIDTH, 1 - down / total,
                            layout.width() / _WIDTH, layout.height / total))
-    axes.annotate('\n'.join(lines), (0, 1), xycoords='axes fraction', xytext=(0, 4), textcoords='offset points',
-                  ha='left', va='bottom', fontsize=10.5, linespacing=1.1)
+    for place, line in enumerate(reversed(lines)):
+      axes.annotate(line, (0, 1), xycoords='axes fraction', xytext=(0, 6 + place * _LINE), textcoords='offset points',
+                    ha='left', va='baseline', fontsize=10.5)
     axes.grid(True, axis='y')
     axes.tick_params(axis='y', length=0, labelleft=column == 0, labelsize=10)
     axes.tick_params(axis='x', labelbottom=not layout.shared or number + layout.columns >= len(titles))
@@ -105,6 +106,18 @@ def entry(label: str, colour: str, marker: str = '', line: object = '-', **kwarg
   """
   return mpl_lines.Line2D([], [], color=drawing.COLOURS[colour], marker=marker, linestyle=line, label=label,  # type: ignore[arg-type]
                           markersize=5, **kwargs)  # type: ignore[arg-type]
+
+
+def name_axes(axes: Sequence[mpl_axes.Axes], x: str, y: str) -> None:
+  """Names the axes of all panels at once: below them, and at their left."""
+  drawn = axes[0].figure
+  assert isinstance(drawn, figure.Figure)
+  boxes = [each.get_position() for each in axes]
+  middle = (min(box.y0 for box in boxes) + max(box.y1 for box in boxes)) / 2
+  drawn.text(0.006, middle, y, rotation=90, va='center', ha='left', fontsize=11)
+  axes[0].annotate(x, ((min(box.x0 for box in boxes) + max(box.x1 for box in boxes)) / 2, 0),
+                   xycoords='figure fraction', xytext=(0, 4), textcoords='offset points', ha='center', va='bottom',
+                   fontsize=11)
 
 
 def lines_of(title: str, letters: int) -> list[str]:
