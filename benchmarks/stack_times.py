@@ -2,7 +2,8 @@
 
 `verdict_time` puts this file on the path of a command under the name `sitecustomize`, so that every Python process that
 it starts watches itself, whatever code it runs. A process looks at its main thread a hundred times a second, and counts
-the looks by the part of the work that the stack shows. It imports nothing of this package.
+the looks by the part of the work that the stack shows. When it first sees a training step at work, it notes the time.
+It imports nothing of this package.
 """
 
 import json
@@ -60,16 +61,36 @@ def part_of(frame: types.FrameType | None) -> str:
   return OTHER
 
 
+def is_step(frame: types.FrameType | None) -> bool:
+  """Returns whether a stack is in a compiled training step: in the call that TensorFlow executes graphs by.
+
+  Args:
+    frame: the innermost frame.
+  """
+  if frame is None or not frame.f_code.co_filename.endswith('eager/execute.py') or part_of(frame) != 'training':
+    return False
+  while frame is not None and frame.f_code.co_name != 'fit':
+    frame = frame.f_back
+  return frame is not None
+
+
 def watch(folder: pathlib.Path) -> None:
-  """Counts seconds by part of the work until the process ends, in a file of the folder; runs in a thread."""
+  """Counts seconds by part of the work until the process ends, in a file of the folder; runs in a thread.
+
+  The file's name is the number of the process. `NUMBER.step` holds the time of the first step, of `time.monotonic`.
+  """
   main = threading.main_thread().ident
   counts: dict[str, float] = {}
   written = before = time.monotonic()
   path = folder / f'{os.getpid()}.json'
+  step = path.with_suffix('.step')
   while True:
     time.sleep(_EVERY)
     now = time.monotonic()
-    part = part_of(sys._current_frames().get(main or 0))
+    frame = sys._current_frames().get(main or 0)
+    if not step.exists() and is_step(frame):
+      step.write_text(str(now))
+    part = part_of(frame)
     counts[part] = counts.get(part, 0.0) + now - before
     before = now
     if now - written >= _WRITE:

@@ -59,11 +59,7 @@ def measure(checkout: pathlib.Path, flags: Sequence[str]) -> Verdict:
   with tempfile.TemporaryDirectory(prefix='verdict-') as name:
     folder = pathlib.Path(name)
     watching = folder / 'watching'
-    watching.mkdir()
-    shutil.copy(stack_times.__file__, watching / 'sitecustomize.py')
-    environment = {**os.environ, stack_times.FOLDER: str(watching),
-                   'PYTHONPATH': os.pathsep.join(filter(None, [str(watching), str(checkout),
-                                                               os.environ.get('PYTHONPATH')]))}
+    environment = watched(watching, checkout)
     computing, start = _children(), time.monotonic()
     done = subprocess.run([sys.executable, program, *flags, f'--output_dir={folder / "runs"}'], env=environment,
                           cwd=folder, capture_output=True, text=True)
@@ -71,6 +67,19 @@ def measure(checkout: pathlib.Path, flags: Sequence[str]) -> Verdict:
     if done.returncode:
       raise TicketsError(f'{checkout}: {(done.stderr.strip().splitlines() or ["no message"])[-1]}')
     return Verdict(wall, computing, len(list((folder / 'runs').glob('*/record.json'))), _sums(watching))
+
+
+def watched(folder: pathlib.Path, checkout: pathlib.Path) -> dict[str, str]:
+  """Returns the environment of processes that run a checkout's code and watch themselves, see `stack_times`.
+
+  Args:
+    folder: made for what they note.
+    checkout: the root of the checkout.
+  """
+  folder.mkdir()
+  shutil.copy(stack_times.__file__, folder / 'sitecustomize.py')
+  path = [str(folder), str(checkout), os.environ.get('PYTHONPATH')]
+  return {**os.environ, stack_times.FOLDER: str(folder), 'PYTHONPATH': os.pathsep.join(filter(None, path))}
 
 
 def _children() -> float:

@@ -47,3 +47,23 @@ def test_the_table_has_medians_and_ratios_of_neighbours():
 def test_another_folder_must_be_a_checkout(tmp_path):
   with pytest.raises(UsageError, match=r'--checkout=.*: expected a folder with bin/sanity_check'):
     verdict_time.measure(tmp_path, [])
+
+
+def test_a_step_is_what_is_executed_in_fit_and_was_traced_before():
+  found = []
+
+  def here():
+    found.append(stack_times.is_step(sys._getframe(1)))  # The frame of the caller.
+
+  def compiled(name, inner):
+    namespace = {}
+    exec(compile(f'def {inner}(call):\n  call()\n', name, 'exec'), namespace)
+    return namespace[inner]
+
+  fit, execute = compiled('/x/engine/training.py', 'fit'), compiled('/x/eager/execute.py', 'quick_execute')
+  trace = compiled('/x/framework/func_graph.py', 'func_graph_from_py_func')
+  execute(here)
+  fit(lambda: execute(here))
+  fit(lambda: trace(lambda: execute(here)))
+  fit(here)
+  assert found == [False, True, False, False]
