@@ -1,6 +1,8 @@
 """Runs as tables in the form of the paper's: network x data set, a row for each method, a column for each ratio."""
 
+import collections
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -86,14 +88,15 @@ def tables(runs: Iterable[Run]) -> list[Table]:
     runs: finished runs, none twice.
   """
   runs = tuple(runs)
-  left = {run.folder for run in steps(runs)}
+  left = {run.folder: run for run in steps(runs)}
+  numbers = collections.Counter((run.record.network, run.record.dataset.name) for run in left.values())
   groups: dict[tuple[str, str], dict[tuple[Any, ...], list[Run]]] = {}
   for run in runs:
     if run.folder not in left:
       record = run.record
       protocol = (record.dataset, *(getattr(record.settings, name) for name in _PROTOCOL))
       groups.setdefault((record.network, record.dataset.name), {}).setdefault(protocol, []).append(run)
-  return [_table(protocol, _differing(protocols), own) for (_, protocols) in sorted(groups.items())
+  return [_table(protocol, _differing(protocols), own, numbers[name]) for name, protocols in sorted(groups.items())
           for protocol, own in sorted(protocols.items(), key=lambda item: repr(item[0]))]
 
 
@@ -127,7 +130,7 @@ def ratio(run: Run) -> float:
   return record.settings.ratio or round(1 - record.kept / record.weights, 4)
 
 
-def _table(protocol: tuple[Any, ...], differing: set[str], runs: Sequence[Run]) -> Table:
+def _table(protocol: tuple[Any, ...], differing: set[str], runs: Sequence[Run], left: int) -> Table:
   first = runs[0].record
   grouped: dict[tuple[str, float], dict[int, list[Run]]] = {}
   for run in runs:
@@ -142,7 +145,7 @@ def _table(protocol: tuple[Any, ...], differing: set[str], runs: Sequence[Run]) 
       first.network, first.dataset.name, _in_words(dict(zip(_PROTOCOL, protocol[1:], strict=True)), differing),
       tuple(sorted({run.record.seed for run in runs})),
       tuple(sorted({str(run.record.environment.get('commit') or 'unknown') for run in runs})), tuple(place),
-      tuple(sorted({key[1] for key in cells})), cells, first.dataset, tuple(_notes(grouped, cells)))
+      tuple(sorted({key[1] for key in cells})), cells, first.dataset, (*_notes(grouped, cells), *_left(left)))
 
 
 def _order(run: Run) -> tuple[Any, ...]:
@@ -168,8 +171,14 @@ def _in_words(protocol: Mapping[str, Any], differing: set[str]) -> str:
   return ', '.join(f'{name}={value}' for name, value in sorted(told.items(), key=lambda item: item[0] not in _ALWAYS))
 
 
+def _left(number: int) -> Iterator[str]:
+  if number:
+    yield (f'Runs of this network and data set that only lead to others, and so are in no table: {number} (parts of a '
+           'training, trainings on changed data, rounds before the last).')
+
+
 def _notes(grouped: Mapping[tuple[str, float], Mapping[int, Sequence[Run]]], cells: Mapping[tuple[str, float], Cell]
-           ) -> Iterable[str]:
+           ) -> Iterator[str]:
   settings = [run.record.settings for cell in cells.values() for run in cell.runs]
   for name in ROUNDING:
     values = sorted({str(getattr(of, name)) for of in settings})
@@ -181,8 +190,8 @@ def _notes(grouped: Mapping[tuple[str, float], Mapping[int, Sequence[Run]]], cel
         yield (f'{name} at {ratio_:g}: seed {seed} is there {len(runs)} times, with other code or files of the same '
                f'name. Only {runs[0].folder.name} counts, not {", ".join(run.folder.name for run in runs[1:])}.')
   if not any(cell.among_best is not None for cell in cells.values()):
-    yield ('Nothing is told to be among the best: that takes a column of two methods with at least 3 seeds each, one of '
-           'them with the highest mean.')
+    yield ('Nothing is told to be among the best: that takes a column of two methods with at least 3 seeds each, one '
+           'of them with the highest mean.')
   elif few := sum(1 for cell in cells.values() if cell.ratio and len(cell.runs) < best.SEEDS):
     yield (f'Cells with fewer than 3 seeds, and so in no comparison: {few}. A column whose highest mean is one of them '
            'has none that is told to be among the best.')
