@@ -268,5 +268,6 @@ DATASETS = Registry('data set', {
     'cifar10': 'tickets_tf.data.tfds_sets:load_cifar10',
     'cifar100': 'tickets_tf.data.tfds_sets:load_cifar100',
     'tiny_imagenet': 'tickets_tf.data.tiny_imagenet:load',
+    'imagenet2012': 'tickets_tf.data.imagenet:load',
     'folder': 'tickets_tf.data.folder:load',
 })

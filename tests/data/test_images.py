@@ -6,6 +6,7 @@ import types
 import zlib
 
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 from PIL import Image
@@ -91,7 +92,7 @@ def test_a_broken_image_is_named(tmp_path, write_images, make):
 def test_too_large_for_memory(tmp_path, write_images, monkeypatch):
   write_images(tmp_path, {'a.png': (4, 4)})
   free = types.SimpleNamespace(available=2 * 1000 * 1024 * 1024 * 3)
-  monkeypatch.setattr(images.psutil, 'virtual_memory', lambda: free)
+  monkeypatch.setattr(psutil, 'virtual_memory', lambda: free)
   paths = [str(tmp_path / 'a.png')] * 1001
   with pytest.raises(UsageError, match=r'1001 images of 1024x1024x3 need 5.9 GiB .* 5.9 GiB are free.*--image_size'):
     images.decode(paths, (1024, 1024, 3))

@@ -130,7 +130,7 @@ def change_data(name: str, check: Check, examples: 'Examples', num_classes: int,
                              'examples', 'proof')
   if not isinstance(changed, type(examples)):
     raise TicketsError(f'check {name}: expected it to return Examples, found {type(changed).__name__}')
-  if np.array_equal(changed.labels, examples.labels) and np.array_equal(changed.images, examples.images):
+  if np.array_equal(changed.labels, examples.labels) and changed.same_images(examples):
     raise TicketsError(f'check {name}: it left the training examples as they were')
   return changed, _proved(name, proof)
 

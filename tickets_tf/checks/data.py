@@ -1,6 +1,7 @@
 """Checks of the data that a rule sees, for scoring and for training before it. Su et al. 2020, section 3."""
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -44,12 +45,16 @@ def random_pixels(examples: 'Examples', num_classes: int, rng: np.random.Generat
     (examples, proof): the proof of `random_labels`, the share of pixels whose value has changed, and whether every
     image has the same values as before.
   """
+  from tickets_tf.data import stored  # Here, as above.
   relabelled, proof = random_labels(examples, num_classes, rng)
-  before = examples.images.reshape(len(examples), -1)
-  after = rng.permuted(before, axis=1)
-  proof = {**proof, 'pixels_changed': round(float(np.mean(before != after)), 4),
-           'same_values_in_each_image': bool(np.array_equal(np.sort(before, axis=1), np.sort(after, axis=1)))}
-  return dataclasses.replace(relabelled, images=after.reshape(examples.images.shape)), proof
+  before, after = examples.images, stored.permuted(examples.images, rng)
+  changed, same = 0, True
+  for part in stored.blocks(before):  # The images may be more than memory holds.
+    old, new = (images[part].reshape(-1, math.prod(images.shape[1:])) for images in (before, after))
+    changed += int(np.count_nonzero(old != new))
+    same = same and np.array_equal(np.sort(old, axis=1), np.sort(new, axis=1))
+  proof = {**proof, 'pixels_changed': round(changed / math.prod(before.shape), 4), 'same_values_in_each_image': same}
+  return dataclasses.replace(relabelled, images=after), proof
 
 
 def half_dataset(examples: 'Examples', num_classes: int, rng: np.random.Generator

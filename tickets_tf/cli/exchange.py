@@ -74,7 +74,8 @@ def _take(path: str, output: pathlib.Path) -> None:
     from tickets_tf.experiment.train import train
     from tickets_tf.runs.run import Run
   dataset = data.load_dataset(settings.dataset, settings.data_dir or None, settings.image_size,
-                              settings.train_examples, settings.validation_split)
+                              settings.train_examples, settings.validation_split, settings.images_in,
+                              settings.image_memory)
   if values.names == _TEMPLATE:
     taking.write_template(path, settings, dataset, output)
     return

@@ -1,4 +1,4 @@
-"""Data sets as uint8 arrays, and batches of them as a pure function of the step.
+"""Data sets as uint8 arrays or as images that stay in their files, and batches of them as a pure function of the step.
 
     dataset = load_dataset('digits')
     pipeline = Pipeline(dataset.train, 64, seed=0, augmentation=dataset.augmentation,
@@ -14,6 +14,7 @@ from tickets_tf.data.image_tree import is_hidden
 from tickets_tf.data.image_tree import is_image
 from tickets_tf.data.images import WHITE
 from tickets_tf.data.images import load_image
+from tickets_tf.data.memory import Placement
 from tickets_tf.data.pipeline import Pipeline
 from tickets_tf.data.pipeline import normalise
 from tickets_tf.data.scoring_batch import scoring_batches
@@ -24,6 +25,8 @@ from tickets_tf.data.sources import Examples
 from tickets_tf.data.sources import Loader
 from tickets_tf.data.sources import load_dataset
 from tickets_tf.data.sources import small_classes
+from tickets_tf.data.stored import Images
+from tickets_tf.data.stored import StoredImages
 
 __all__ = [
     'FEW',
@@ -31,8 +34,11 @@ __all__ = [
     'WHITE',
     'Dataset',
     'Examples',
+    'Images',
     'Loader',
     'Pipeline',
+    'Placement',
+    'StoredImages',
     'is_hidden',
     'is_image',
     'load_dataset',

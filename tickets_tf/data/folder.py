@@ -9,16 +9,19 @@ from tickets_tf.data import image_files
 from tickets_tf.data import image_tree
 from tickets_tf.data import images as image_tools
 from tickets_tf.data import inventory
+from tickets_tf.data import stored_files
 from tickets_tf.data.image_files import ImageFile
 from tickets_tf.data.image_tree import Parts
 from tickets_tf.data.image_tree import Tree
+from tickets_tf.data.memory import Placement
 from tickets_tf.data.sources import Dataset
 from tickets_tf.data.sources import Examples
+from tickets_tf.data.stored import StoredImages
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
 
 
-def load(data_dir: str | None = None, image_size: int = 0) -> Dataset:
+def load(data_dir: str | None = None, image_size: int = 0, placement: Placement = Placement()) -> Dataset:  # noqa: B008
   """Loads a tree of images.
 
   JPEG, PNG, WebP, BMP, TIFF and the first image of a GIF are read, each by what its bytes say. Images are turned as
@@ -30,6 +33,8 @@ def load(data_dir: str | None = None, image_size: int = 0) -> Dataset:
       what is judged by if not. Images in deeper folders count for their class.
     image_size: height and width in pixels; 0: those of the first training image. Images of another size
       are resized.
+    placement: whether the images are held in memory or read for each batch. If they stay in their files, mean and
+      deviation take one pass over the training images and are then remembered.
 
   Returns:
     A `Dataset` with the classes in sorted order and the examples sorted by path. If an image is in colour, all are made
@@ -51,11 +56,14 @@ def load(data_dir: str | None = None, image_size: int = 0) -> Dataset:
   shape = (image_size or found[0][0].height, image_size or found[0][0].width, max(file.channels for file in every))
   deep = [file for file in found[0] if file.bits == 16] or [file for file in every if file.bits == 16]
   white = image_tools.largest_value(deep) if deep else image_tools.WHITE
-  pixels = image_tools.decode_files(every, shape, white)
+  in_files = placement.in_files(len(every), shape)
+  pixels = (StoredImages(stored_files.StoredFiles(every, shape, white)) if in_files else
+            image_tools.decode_files(every, shape, white))
   label_of = {name: label for label, name in enumerate(class_names)}
   examples = Examples(pixels, np.array([label_of[name] for tree in trees for _, name in tree.images], np.int32))
   train, test, *validation = _by_part(examples, [len(files) for files in found])
-  mean, std = image_tools.pixel_statistics(train.images)
+  mean, std = (stored_files.statistics(train.images, found[0], white) if isinstance(train.images, StoredImages) else
+               image_tools.pixel_statistics(train.images))
   skipped = {**image_tree.hidden_in(root), **{path: count for tree in trees for path, count in tree.skipped.items()}}
   return Dataset(
       name='folder',
@@ -68,7 +76,8 @@ def load(data_dir: str | None = None, image_size: int = 0) -> Dataset:
       crop_padding=image_tools.padding_for(shape),
       validation=validation[0] if validation else None,
       white=white,
-      notes=(*inventory.lines(root, every, skipped, shape, white, image_size), *_layout(root, parts, trees)))
+      notes=(*inventory.lines(root, every, skipped, shape, white, image_size), *_layout(root, parts, trees),
+             *([placement.note(len(every), shape)] if in_files else [])))
 
 
 def _by_part(examples: Examples, sizes: Sequence[int]) -> list[Examples]:

@@ -14,12 +14,13 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 import tensorflow as tf
 from PIL import Image
 from PIL import ImageOps
 
 from tickets_tf.data import image_files
+from tickets_tf.data import memory
+from tickets_tf.data import stored
 from tickets_tf.data.image_files import ImageFile
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
@@ -27,7 +28,7 @@ from tickets_tf.errors import UsageError
 WHITE = 65535  # the largest value of 16 bits
 _BLOCK = 1000  # images processed at once: enough to keep all cores busy, few compared to the whole set
 
-Shape = tuple[int, int, int]  # height, width, channels
+Shape = memory.Shape
 _Value = TypeVar('_Value', bound=np.generic)
 
 
@@ -45,7 +46,7 @@ def shape_of(path: str | os.PathLike[str], image_size: int = 0) -> Shape:
     TicketsError: if the file cannot be read or is not a whole image; it names the file.
   """
   file = image_files.inspect(path)
-  _load(file, (file.height, file.width, file.channels), WHITE)
+  load_file(file, (file.height, file.width, file.channels), WHITE)
   return image_size or file.height, image_size or file.width, file.channels
 
 
@@ -77,14 +78,36 @@ def decode_files(found: Sequence[ImageFile], shape: Shape, white: int = WHITE) -
   _decode_plain([found[index].path for index in plain], shape, images, plain)
   others = [index for index, file in enumerate(found) if not _is_plain(file)]
   with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    for index, pixels in zip(others, pool.map(lambda index: _load(found[index], shape, white), others), strict=True):
+    decoded = pool.map(lambda index: load_file(found[index], shape, white), others)
+    for index, pixels in zip(others, decoded, strict=True):
       images[index] = pixels
   return images
 
 
 def load_image(path: str | os.PathLike[str], shape: Shape, white: int = WHITE) -> npt.NDArray[np.uint8]:
   """Decodes one image file; as `decode_files`, for one image [height, width, channels]."""
-  return _load(image_files.inspect(path), shape, white)
+  return load_file(image_files.inspect(path), shape, white)
+
+
+def load_file(file: ImageFile, shape: Shape, white: int = WHITE) -> npt.NDArray[np.uint8]:
+  """Decodes one image file; as `decode_files`, for one image [height, width, channels]."""
+  if file.bits == 16:
+    scaled = np.minimum(_deep_pixels(file), white) * (255 / white)
+    pixels = _with_channels(np.round(scaled).astype(np.uint8), shape[2])
+  elif file.format in ('JPEG', 'PNG') and not file.cmyk:
+    pixels = _turned(_by_tensorflow(file, shape[2]), file.orientation)
+  else:
+    pixels = _with_channels(_by_pillow(file, 'L' if file.channels == 1 else 'RGB'), shape[2])
+  return resized(pixels, shape[:2])
+
+
+def resized(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+  """Returns an image [height, width, channels] resized to (height, width): bilinear, antialiased, rounded."""
+  if image.shape[:2] == size:
+    return image
+  with tf.device('CPU:0'):
+    found: npt.NDArray[np.uint8] = _resize(image, size).numpy()
+  return found
 
 
 def largest_value(found: Sequence[ImageFile]) -> int:
@@ -121,21 +144,6 @@ def _is_plain(file: ImageFile) -> bool:
   return file.format in ('JPEG', 'PNG') and file.bits == 8 and file.orientation == 1 and not file.cmyk
 
 
-def _load(file: ImageFile, shape: Shape, white: int) -> npt.NDArray[np.uint8]:
-  if file.bits == 16:
-    scaled = np.minimum(_deep_pixels(file), white) * (255 / white)
-    pixels = _with_channels(np.round(scaled).astype(np.uint8), shape[2])
-  elif file.format in ('JPEG', 'PNG') and not file.cmyk:
-    pixels = _turned(_by_tensorflow(file, shape[2]), file.orientation)
-  else:
-    pixels = _with_channels(_by_pillow(file, 'L' if file.channels == 1 else 'RGB'), shape[2])
-  if pixels.shape == shape:
-    return pixels
-  with tf.device('CPU:0'):
-    resized: npt.NDArray[np.uint8] = _resize(pixels, shape[:2]).numpy()
-  return resized
-
-
 def _deep_pixels(file: ImageFile) -> npt.NDArray[np.uint16]:
   """Returns uint16 [height, width, channels] of a file of 16 bits, turned."""
   if file.format != 'PNG':
@@ -149,14 +157,19 @@ def _deep_pixels(file: ImageFile) -> npt.NDArray[np.uint16]:
   return _turned(pixels, file.orientation)
 
 
+def decode_bytes(content: bytes, channels: int) -> npt.NDArray[np.uint8]:
+  """Returns [height, width, channels] of a plain JPEG or PNG file; raises tf.errors.OpError if it is none."""
+  with tf.device('CPU:0'):
+    pixels: npt.NDArray[np.uint8] = _decode_bytes(content, channels).numpy()
+  return pixels
+
+
 def _by_tensorflow(file: ImageFile, channels: int) -> npt.NDArray[np.uint8]:
   content = _content(file)
   try:
-    with tf.device('CPU:0'):
-      pixels: npt.NDArray[np.uint8] = _decode_bytes(content, channels).numpy()
+    return decode_bytes(content, channels)
   except tf.errors.OpError as error:
     raise image_files.broken(file.path, file.format) from error
-  return pixels
 
 
 def _by_pillow(file: ImageFile, mode: str) -> npt.NDArray[Any]:
@@ -208,14 +221,15 @@ def resize(images: npt.NDArray[np.uint8], image_size: int) -> npt.NDArray[np.uin
                            for start in range(0, len(images), _BLOCK)])
 
 
-def pixel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def pixel_statistics(images: stored.Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
   """Returns mean and standard deviation per channel, of images [N, height, width, channels] scaled to [0, 1]."""
   values = np.arange(256) / 255
   # Counting the 256 values is exact and needs no copy of the images in floating point.
   counts = np.zeros((images.shape[-1], 256), np.int64)
-  for start in range(0, len(images), _BLOCK):
+  for part in stored.blocks(images):
+    block = images[part]
     for channel in range(images.shape[-1]):
-      counts[channel] += np.bincount(images[start:start + _BLOCK, ..., channel].ravel(), minlength=256)
+      counts[channel] += np.bincount(block[..., channel].ravel(), minlength=256)
   shares = counts / counts.sum(axis=1, keepdims=True)
   means = shares @ values
   variances = np.sum(shares * (values - means[:, None])**2, axis=1)
@@ -242,8 +256,9 @@ def _decode_bytes(contents: bytes | tf.Tensor, channels: int) -> tf.Tensor:
 def _check_memory(count: int, shape: Shape) -> None:
   height, width, channels = shape
   # Twice: as a NumPy array, and as the tensor that the training pipeline copies it to.
-  needed, free = 2 * count * height * width * channels, psutil.virtual_memory().available
+  needed, free = 2 * memory.size(count, shape), memory.free()
   if needed > free:
     raise UsageError(f'{count} images of {height}x{width}x{channels} need {needed / 2**30:.1f} GiB of memory, '
-                     f'{free / 2**30:.1f} GiB are free; make them smaller with --image_size, or give a --data_dir '
-                     'with fewer images (--train_examples acts only after decoding)')
+                     f'{free / 2**30:.1f} GiB are free; make them smaller with --image_size, give a --data_dir with '
+                     'fewer images (--train_examples acts only after decoding), or leave those of --dataset=folder in '
+                     'their files with --images_in=files')

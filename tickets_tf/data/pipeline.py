@@ -6,6 +6,7 @@ the batch from them and from the images in its memory, within its training step.
 """
 
 import functools
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from tickets_tf import seeds
+from tickets_tf.data import loading
 from tickets_tf.data.sources import AUGMENTATIONS
 from tickets_tf.data.sources import Examples
+from tickets_tf.data.stored import StoredImages
 from tickets_tf.errors import UsageError
 
 # TensorFlow's own index_shuffle uses 4 rounds of its cipher. With 4, the classes of a data set that is sorted by class
@@ -34,7 +37,8 @@ class Pipeline:
     examples: the training `Examples`.
     batch_size: examples per step, over all replicas; at most the number of examples is used.
     seed: seed of the order and augmentation, see `Run.order_seed`.
-    augmentation: `'crop_flip'`, `'crop'` or `'none'`.
+    augmentation: `'crop_flip'`, `'crop'`, `'none'`, or `'resized_crop'` of images that stay in their files: a random
+      part of each, see `crops.random_part`, and flips.
     crop_padding: pixels of zeros around an image before the random crop.
     mean: per channel, of images scaled to [0, 1].
     std: per channel, of images scaled to [0, 1].
@@ -50,7 +54,8 @@ class Pipeline:
     std: per channel, of images scaled to [0, 1].
 
   Raises:
-    UsageError: for a batch size below 1, an unknown augmentation or a negative padding.
+    UsageError: for a batch size below 1, an augmentation that is unknown or needs images in files, or a
+      negative padding.
   """
 
   def __init__(self, examples: Examples, batch_size: int, seed: int, augmentation: str, crop_padding: int,
@@ -59,14 +64,18 @@ class Pipeline:
       raise UsageError(f'--batch_size={batch_size}: must be at least 1')
     if augmentation not in AUGMENTATIONS:
       raise UsageError(f'--augmentation={augmentation}: unknown; known: {", ".join(AUGMENTATIONS)}')
+    if augmentation == 'resized_crop' and not examples.in_files:
+      raise UsageError('--augmentation=resized_crop: parts of images are cut where they are stored, and these are in '
+                       'memory; expected --images_in=files, or another augmentation')
     if crop_padding < 0:
       raise UsageError(f'crop_padding must be 0 or more pixels, got {crop_padding}')
     self.batch_size = min(batch_size, len(examples))
     self.steps_per_epoch = len(examples) // self.batch_size
     self.seed = seed
     self._first_seed, self._first_epochs = first_seed, first_epochs
-    self._flip = augmentation == 'crop_flip'
-    self._padding = 0 if augmentation == 'none' else crop_padding
+    self._flip = augmentation in ('crop_flip', 'resized_crop')
+    self._padding = crop_padding if augmentation in ('crop_flip', 'crop') else 0
+    self._cuts_parts = augmentation == 'resized_crop'
     self.mean, self.std = mean, std
     self.examples = examples
     self._kept: dict[tuple[Any, ...], tf.data.Dataset] = {}  # Making one takes longer than some epochs.
@@ -83,8 +92,8 @@ class Pipeline:
 
     Returns:
       A dictionary of int64 tensors: `index` [batch_size / parts] of the examples; with crops, `offset`
-      [batch_size / parts, 2], rows and columns; with flips, `flip` [batch_size / parts], 0 or 1. The shares, one after
-      the other, are the whole batch.
+      [batch_size / parts, 2], rows and columns; with flips, `flip` [batch_size / parts], 0 or 1; with resized crops,
+      `crop` [batch_size / parts], the seed of each. The shares, one after the other, are the whole batch.
 
     Raises:
       UsageError: if the batch size is not a multiple of `parts`.
@@ -97,35 +106,49 @@ class Pipeline:
       drawn['offset'] = self._random('crop', step, rows, [2], 2 * self._padding + 1)
     if self._flip:
       drawn['flip'] = self._random('flip', step, rows, [1], 2)[:, 0]
+    if self._cuts_parts:
+      drawn['crop'] = self._random('resized_crop', step, rows, [1], 2**31 - 1)[:, 0]
     return drawn
 
-  def assemble(self, images: tf.Tensor | tf.Variable, labels: tf.Tensor | tf.Variable,
+  def fetch(self, drawn: Drawn) -> Drawn:
+    """Returns what `draw` gave, with its images and labels if they stay in files, as the elements of `draws` are."""
+    images = self.examples.images
+    if not isinstance(images, StoredImages):
+      return drawn
+    index, crops = drawn['index'].numpy(), drawn['crop'].numpy() if 'crop' in drawn else None
+    rest = {name: value for name, value in drawn.items() if name not in loading.READ_BY}
+    return {**rest, 'images': tf.constant(images.read_all(index, crops)),
+            'labels': tf.constant(self.examples.labels[index], tf.int64)}
+
+  def assemble(self, images: tf.Tensor | tf.Variable | None, labels: tf.Tensor | tf.Variable | None,
                drawn: Drawn) -> tuple[tf.Tensor, tf.Tensor]:
     """Makes a batch from drawn numbers; graph code for any device, and for XLA.
 
     Args:
-      images: uint8 [N, height, width, channels], all images of the data set.
-      labels: integers [N].
-      drawn: what `draw` returns; without `offset` images are not cropped, and without `flip` not flipped.
+      images: uint8 [N, height, width, channels], all images of the data set; None if they stay in files.
+      labels: integers [N]; None likewise.
+      drawn: an element of `draws`; without `offset` images are not cropped, and without `flip` not flipped.
 
     Returns:
       (float32 [n, height, width, channels] normalised, labels [n]).
     """
+    found, their = ((drawn['images'], drawn['labels']) if images is None else
+                    (tf.gather(images, drawn['index']), tf.gather(labels, drawn['index'])))
     # Converted to floating point first, because GPUs can gather and pad float tensors, but not uint8 tensors.
-    batch = tf.cast(tf.gather(images, drawn['index']), tf.float32)
+    batch = tf.cast(found, tf.float32)
     if 'offset' in drawn:
       batch = self._crop(batch, drawn['offset'])
     if 'flip' in drawn:
       batch = tf.where(drawn['flip'][:, None, None, None] == 1, tf.reverse(batch, [2]), batch)
-    return normalise(batch, self.mean, self.std), tf.gather(labels, drawn['index'])
+    return normalise(batch, self.mean, self.std), their
 
   def batch(self, step: int | tf.Tensor, part: int | tf.Tensor = 0, parts: int = 1) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the images and labels of a step, made on the caller's device; arguments and errors as `draw`."""
-    return self.assemble(self._images, self._labels, self.draw(step, part, parts))
+    return self.assemble(*self._held, self.fetch(self.draw(step, part, parts)))
 
   def draws(self, first_step: int, last_step: int, parts: int = 1, first_part: int = 0,
             local_parts: int | None = None) -> tf.data.Dataset:
-    """Returns the random numbers of the batches of a range of steps.
+    """Returns the random numbers of the batches of a range of steps, with the images if these stay in files.
 
     Args:
       first_step: the first step.
@@ -135,8 +158,9 @@ class Pipeline:
       local_parts: how many shares this worker computes; None: all from `first_part` on.
 
     Returns:
-      A data set whose elements are what `draw` returns. Element k is share `first_part + k % local_parts` of step
-      `first_step + k // local_parts`: the shares of one step follow each other, one per replica.
+      A data set whose elements are what `draw` returns, or `loading.batches` makes of it. Element k
+      is share `first_part + k % local_parts` of step `first_step + k // local_parts`: the shares of one step follow
+      each other, one per replica.
 
     Raises:
       UsageError: if the batch size is not a multiple of `parts`.
@@ -153,6 +177,9 @@ class Pipeline:
     def element(k: tf.Tensor) -> Drawn:
       return self.draw(k // local, first_part + k % local, parts)
 
+    if self.examples.in_files:
+      return loading.batches(self.examples, lambda k: _on_host(element, first_step * local + k),
+                             self._share(parts), (last_step - first_step) * local * self._share(parts))
     with tf.device('CPU:0'):
       steps = tf.data.Dataset.range(first_step * local, last_step * local)
       return steps.map(element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
@@ -164,19 +191,16 @@ class Pipeline:
     if asked not in self._kept:
       with tf.device('CPU:0'):
         draws = self.draws(first_step, last_step, parts, first_part, local_parts)
-        self._kept[asked] = draws.map(lambda drawn: self.assemble(self._images, self._labels, drawn))
+        self._kept[asked] = draws.map(lambda drawn: self.assemble(*self._held, drawn))
     return self._kept[asked]
 
   # Eager tensors, which functions capture by reference. Constants would be copied into every graph.
   @functools.cached_property
-  def _images(self) -> tf.Tensor:
+  def _held(self) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+    if self.examples.in_files:
+      return None, None
     with tf.init_scope():
-      return tf.convert_to_tensor(self.examples.images)
-
-  @functools.cached_property
-  def _labels(self) -> tf.Tensor:
-    with tf.init_scope():
-      return tf.convert_to_tensor(self.examples.labels)
+      return tf.convert_to_tensor(self.examples.images), tf.convert_to_tensor(self.examples.labels)
 
   def _share(self, parts: int) -> int:
     if self.batch_size % parts:
@@ -210,6 +234,11 @@ class Pipeline:
     drawn = tf.random.stateless_uniform([self.batch_size, *shape], seed, minval=0, maxval=below, dtype=tf.int32,
                                         alg='philox')
     return tf.cast(tf.gather(drawn, rows), tf.int64)
+
+
+def _on_host(element: Callable[[int], Drawn], k: int) -> loading.Drawn:
+  with tf.device('CPU:0'):  # in a thread of grain's, which knows of no device
+    return {name: value.numpy() for name, value in element(k).items()}
 
 
 def normalise(images: tf.Tensor, mean: Sequence[float], std: Sequence[float]) -> tf.Tensor:

@@ -66,5 +66,4 @@ def scoring_images(examples: Examples, indices: npt.NDArray[np.int64], mean: Seq
   Returns:
     (float32 [M, height, width, channels] normalised, int32 [M]).
   """
-  part = examples.take(indices)
-  return normalise(part.images, mean, std), tf.constant(part.labels)
+  return normalise(examples.images[indices], mean, std), tf.constant(examples.labels[indices])

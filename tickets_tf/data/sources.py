@@ -1,6 +1,7 @@
 """What a data set is, and how one is loaded by name."""
 
 import dataclasses
+import inspect
 import math
 import os
 from collections.abc import Callable
@@ -11,13 +12,17 @@ import numpy.typing as npt
 
 from tickets_tf import registry
 from tickets_tf import seeds
+from tickets_tf.data import stored
 from tickets_tf.data import subsets
 from tickets_tf.data.images import WHITE
+from tickets_tf.data.memory import Placement
+from tickets_tf.data.stored import Images
+from tickets_tf.data.stored import StoredImages
 from tickets_tf.errors import UsageError
 
 FEW = 10  # test images of a class, below which its accuracy says little
 _NAMED = 8  # classes named in a line before the rest is counted
-AUGMENTATIONS = ('crop_flip', 'crop', 'none')
+AUGMENTATIONS = ('crop_flip', 'crop', 'none', 'resized_crop')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,10 +30,10 @@ class Examples:
   """Images and their labels.
 
   Attributes:
-    images: uint8 [N, height, width, channels].
+    images: uint8 [N, height, width, channels]: an array, or `StoredImages`, of which some at a time are read.
     labels: int32 [N].
   """
-  images: npt.NDArray[np.uint8]
+  images: Images
   labels: npt.NDArray[np.int32]
 
   def __len__(self) -> int:
@@ -36,12 +41,22 @@ class Examples:
 
   def take(self, indices: npt.NDArray[np.integer[Any]] | slice) -> 'Examples':
     """Returns the examples at `indices` ([M], in that order) or in a slice."""
-    return Examples(self.images[indices], self.labels[indices])
+    images = self.images.take(indices) if isinstance(self.images, StoredImages) else self.images[indices]
+    return Examples(images, self.labels[indices])
+
+  def same_images(self, other: 'Examples') -> bool:
+    """Returns whether other examples have the same images, in the same order."""
+    return stored.equal(self.images, other.images)
+
+  @property
+  def in_files(self) -> bool:
+    """Whether the images stay in their files and are read for each batch."""
+    return isinstance(self.images, StoredImages)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-  """A data set in memory. It is checked when it is made, so that a user's own loader gets a one-line UsageError.
+  """A data set. It is checked when it is made, so that a user's own loader gets a one-line UsageError.
 
   Attributes:
     name: for messages and records.
@@ -50,7 +65,8 @@ class Dataset:
     class_names: one string per label, in the order of the labels.
     mean: per channel, of images scaled to [0, 1].
     std: per channel, of images scaled to [0, 1].
-    augmentation: the kind that suits these images: `'crop_flip'`, `'crop'` or `'none'`.
+    augmentation: the kind that suits these images: `'crop_flip'`, `'crop'`, `'none'`, or `'resized_crop'` if they
+      are in files.
     crop_padding: pixels of zeros around an image before the random crop.
     validation: examples held out of the training set; None if there are none.
     white: the value of images of 16 bits that has become 255, for the classifier to read other images alike.
@@ -114,8 +130,8 @@ class Dataset:
 
   def _examples_problem(self, examples: Examples) -> str | None:
     images, labels = examples.images, examples.labels
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
-      return f'images must be a uint8 NumPy array [N, height, width, channels], got {_kind(images)}'
+    if not isinstance(images, np.ndarray | StoredImages) or images.dtype != np.uint8 or images.ndim != 4:
+      return f'images must be a uint8 NumPy array [N, height, width, channels] or StoredImages, got {_kind(images)}'
     if not isinstance(labels, np.ndarray) or labels.dtype != np.int32 or labels.shape != images.shape[:1]:
       return f'labels must be an int32 NumPy array [{len(images)}], got {_kind(labels)}'
     if not labels.size:
@@ -136,12 +152,13 @@ def small_classes(dataset: Dataset) -> str:
 
 
 # Makes a data set. The arguments are its folder (None: the loader's own default) and the height and width of images in
-# pixels (0: the data set's own).
-Loader = Callable[[str | None, int], Dataset]
+# pixels (0: the data set's own). A loader that can leave images in their files takes a `Placement` as `placement`.
+Loader = Callable[..., Dataset]
 
 
 def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, image_size: int = 0,
-                 train_examples: int = 0, validation_split: float = 0.0) -> Dataset:
+                 train_examples: int = 0, validation_split: float = 0.0, images_in: str = 'auto',
+                 image_memory: float = 0.0) -> Dataset:
   """Loads a data set and takes the parts of its training set that are asked for.
 
   The validation examples and the subset are the same in every run, whatever its seed.
@@ -152,6 +169,8 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, imag
     image_size: height and width in pixels that images are resized to; 0 keeps the data set's own.
     train_examples: how many training examples to use, the classes as equal as possible; 0 uses all.
     validation_split: share of every class's training examples to hold out, in [0, 1).
+    images_in: `'memory'`, `'files'` to read images for each batch, or `'auto'`: in memory if they fit.
+    image_memory: GiB that images may take with `'auto'`; 0: half of what is free.
 
   Raises:
     UsageError: if an argument cannot be used; the message names the flag.
@@ -160,13 +179,23 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, imag
   if image_size < 0:
     raise UsageError(f'--image_size={image_size}: must be 0 (the data set\'s own) or a number of pixels')
   loader: Loader = registry.DATASETS.get(name)
-  dataset = loader(os.path.expanduser(data_dir) if data_dir else None, image_size)
+  placed = _placed(name, loader, Placement(images_in, image_memory))
+  dataset = loader(os.path.expanduser(data_dir) if data_dir else None, image_size, **placed)
   if not isinstance(dataset, Dataset):
     raise UsageError(f'data set {name!r}: the loader returned {_kind(dataset)}, not a tickets_tf.data.Dataset')
   if image_size and dataset.image_shape[:2] != (image_size, image_size):
     height, width, _ = dataset.image_shape
     raise UsageError(f'--image_size={image_size}: the loader of data set {name!r} gave images of {height}x{width}')
   return _take_subset(_hold_out(dataset, validation_split), train_examples)
+
+
+def _placed(name: str, loader: Loader, placement: Placement) -> dict[str, Placement]:
+  """Returns the argument for a loader that can leave images in their files; raises UsageError if it must and cannot."""
+  if 'placement' in inspect.signature(loader).parameters:
+    return {'placement': placement}
+  if placement.images_in == 'files':
+    raise UsageError(f'--images_in=files: data set {name!r} is always in memory; expected auto or memory')
+  return {}
 
 
 def _hold_out(dataset: Dataset, validation_split: float) -> Dataset:

@@ -79,7 +79,7 @@ def evaluate(folder: str | pathlib.Path, tolerance: float = 0.1) -> Evaluation:
   run = Run(record.settings)
   used = run.settings
   dataset = data.load_dataset(used.dataset, used.data_dir or None, used.image_size, used.train_examples,
-                              used.validation_split)
+                              used.validation_split, used.images_in, used.image_memory)
   comparison = _Comparison(record, RunFolder(pathlib.Path(folder)), dataset, tolerance / 100)
   figures: list[Figure] = []
   left_out: list[str] = []

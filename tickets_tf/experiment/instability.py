@@ -132,7 +132,7 @@ class _Judge:
   def _dataset(self) -> Dataset:
     used = self._first.settings
     return data.load_dataset(used.dataset, used.data_dir or None, used.image_size, used.train_examples,
-                             used.validation_split)
+                             used.validation_split, used.images_in, used.image_memory)
 
   @functools.cached_property
   def _pipeline(self) -> data.Pipeline:

@@ -99,7 +99,7 @@ def _try(run: Run, is_done: Callable[[RunFolder], bool], stage: Callable[[Stages
     tf.config.experimental.enable_op_determinism()
   with Stopwatch() as data_time:
     dataset = _load_dataset(settings.dataset, settings.data_dir or None, settings.image_size, settings.train_examples,
-                            settings.validation_split)
+                            settings.validation_split, settings.images_in, settings.image_memory)
   # Before any folder is made: what cannot be built or cut into shares leaves nothing behind.
   seen, _ = ticket_stage.changed_data(settings.trained_on, dataset, settings.seed)
   pipeline = networks.pipeline(run, seen, strategy)

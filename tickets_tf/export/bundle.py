@@ -147,7 +147,7 @@ def _free(output: str | os.PathLike[str]) -> pathlib.Path:
 
 def _dataset(used: Settings, options: Options) -> data.Dataset:
   return data.load_dataset(used.dataset, options.data_dir or used.data_dir or None, used.image_size,
-                           used.train_examples, used.validation_split)
+                           used.train_examples, used.validation_split, used.images_in, used.image_memory)
 
 
 def _trained(run: RunFolder, record: records.Record, dataset: data.Dataset,

@@ -1,6 +1,7 @@
 """The computation in an ONNX file, run by ONNX Runtime."""
 
 import importlib.util
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ import numpy.typing as npt
 
 from tickets_tf.errors import TicketsError, UsageError
 from tickets_tf.export.program import all_threads
+
+if TYPE_CHECKING:
+  from tickets_tf.data import Images  # It imports TensorFlow.
 
 _PACKAGES = ('tf2onnx', 'onnx', 'onnxruntime')
 _BATCH = 100  # images per call, as for TFLite
@@ -57,7 +61,7 @@ class OnnxProgram:
     self._outputs = [output.name for output in self._session.get_outputs()]
     self._image: npt.NDArray[np.uint8] | None = None
 
-  def run(self, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+  def run(self, images: 'Images') -> dict[str, npt.NDArray[np.float32]]:
     """Returns every output by name, float32 [N, ...], of uint8 images [N, height, width, channels]."""
     parts: list[list[Any]] = [self._session.run(self._outputs, {'images': images[start:start + _BATCH]})
                               for start in range(0, len(images), _BATCH)]

@@ -1,6 +1,7 @@
 """The computation in a TFLite file, run by ai_edge_litert."""
 
 import os
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from ai_edge_litert import interpreter
 
 from tickets_tf import notes
 from tickets_tf.errors import TicketsError
+
+if TYPE_CHECKING:
+  from tickets_tf.data import Images  # It imports TensorFlow.
 
 _BATCH = 100  # images per call: enough to keep the threads busy, while the activations stay small
 
@@ -43,7 +47,7 @@ class Program:
     self._input, = self._interpreter.get_input_details()
     self._outputs = self._interpreter.get_output_details()
 
-  def run(self, images: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+  def run(self, images: 'Images') -> list[npt.NDArray[np.float32]]:
     """Returns what the file computes, in floating point even if the file is quantised.
 
     Args:

@@ -97,4 +97,4 @@ def keep_best(rows: Sequence[ExportedFile], accuracy: float, folder: pathlib.Pat
 
 def _calibration_images(examples: data.Examples, seed: int) -> npt.NDArray[np.uint8]:
   count = min(_CALIBRATION_IMAGES, len(examples))
-  return examples.take(seeds.generator(seed, 'calibration').choice(len(examples), count, replace=False)).images
+  return examples.images[seeds.generator(seed, 'calibration').choice(len(examples), count, replace=False)]

@@ -59,7 +59,7 @@ def export_torch(folder: str | os.PathLike[str], output: str | os.PathLike[str],
   output = _free(output)
   used = record.settings
   dataset = data.load_dataset(used.dataset, data_dir or used.data_dir or None, used.image_size, used.train_examples,
-                              used.validation_split)
+                              used.validation_split, used.images_in, used.image_memory)
   network = models.build_model(used.model, dataset.image_shape, dataset.num_classes, width=used.width)
   checkpoints.load_weights(network, run.final)
   mask = load_mask(run.final_mask)

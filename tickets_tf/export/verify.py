@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tickets_tf.data import Examples
+from tickets_tf.data import Examples, Images
 from tickets_tf.errors import TicketsError
 from tickets_tf.export import flatbuffer
 from tickets_tf.export import paired
@@ -119,7 +119,7 @@ class Verifier:
     return Compared(float(np.mean(right)), float(np.mean(same)), float(np.max(np.abs(logits - self._logits))),
                     _points_lost(self._right, right), self._by_class(right))
 
-  def loss(self, compared: Compared, run: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]],
+  def loss(self, compared: Compared, run: Callable[[Images], npt.NDArray[np.float32]],
            ) -> tuple[float, float]:
     """Returns the interval of the points that a file loses on the images to choose by.
 

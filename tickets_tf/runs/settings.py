@@ -114,8 +114,13 @@ class DataSettings:
   train_examples: int = setting(0, 'use a fixed, class-balanced subset of the training set; 0: all of it', low=0)
   validation_split: float = setting(0.0, 'share of the training set held out to choose the best epoch by',
                                     low=0.0, below=1.0)
-  augmentation: str = setting('auto', 'random crops and flips of training images; auto: what suits the data set',
-                              choices=('auto', 'none', 'crop', 'crop_flip'))
+  augmentation: str = setting('auto', 'random crops and flips of training images; resized_crop: parts of any size, '
+                              'of images in files; auto: what suits the data set',
+                              choices=('auto', 'none', 'crop', 'crop_flip', 'resized_crop'))
+  images_in: str = setting('auto', 'where images are: in memory, or in their files and read for each batch; auto: in '
+                           'memory if they fit', choices=('auto', 'memory', 'files'), identity=False)
+  image_memory: float = setting(0.0, 'GiB that images may take in memory with --images_in=auto; 0: half of what is '
+                                'free', low=0.0, identity=False)
 
 
 @dataclasses.dataclass(frozen=True)

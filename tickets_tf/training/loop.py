@@ -115,14 +115,14 @@ def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, 
   if moving is not None or models.may_be_random(model):
     keras.utils.set_random_seed(seeds.integer(pipeline.seed, 'layers'))
   updates = None if moving is None else UpdateMasks(
-      moving, compiled.network, lambda step: compiled.training.batch(pipeline.draw(step)),
+      moving, compiled.network, lambda step: compiled.training.batch(pipeline.fetch(pipeline.draw(step))),
       folder / 'mask_history.jsonl', first_epoch * steps, last_epoch * steps)
   sparse.set_schedule(compiled.wrapped, updates.schedule if updates else sparse.TicketSchedule(1 - mask.density))
   if first_epoch < last_epoch:
     compiled.wrapped.fit(
         strategy.distribute_datasets_from_function(
             functools.partial(_shares, pipeline, first_epoch * steps, last_epoch * steps)),
-        validation_data=feed.in_order(len(judged), _EVALUATION_BATCH),
+        validation_data=feed.everything(judged, _EVALUATION_BATCH),
         validation_freq=[*range(settings.evaluate_every, last_epoch, settings.evaluate_every), last_epoch],
         epochs=last_epoch,
         initial_epoch=first_epoch, steps_per_epoch=steps,
@@ -146,7 +146,7 @@ def _prepared(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Exampl
   """Returns the compiled network with the weights of `model`, as if it had not been trained before."""
   arrays = [pipeline.examples.images, judged.images, *model.weights]
   key = (settings.step(), rates, id(strategy), model.name, tuple(mask.names), tuple(pipeline.mean), tuple(pipeline.std),
-         tuple(tuple(array.shape) for array in arrays))
+         pipeline.examples.in_files, judged.in_files, tuple(tuple(array.shape) for array in arrays))
   if key not in _compiled:
     made = _compile(model, mask, pipeline, judged, settings, rates)
     size = sum(math.prod(array.shape) * np.dtype(getattr(array.dtype, 'as_numpy_dtype', array.dtype)).itemsize
