@@ -95,15 +95,24 @@ def nearest_ratios(originals: Sequence[Record], luck: Record | None = None) -> t
   layers = originals[0].layers
   own = np.mean([[layer.kept / layer.weights for layer in record.layers] for record in originals], axis=0)
   keep = round(float(np.mean([record.kept for record in originals])))
-  kernels = _kernels(layers, _is_residual(layers, luck))
-  distances = {}
-  with _without_warnings():
-    for name in registry.ALLOCATIONS.names():
-      counts = _counts(name, kernels, keep)
-      if counts is not None:
-        ratios = np.asarray(counts) / [kernel.size for kernel in kernels]
-        distances[name] = round(float(np.abs(ratios - own).mean()), 6)
+  distances = {name: round(float(np.abs(np.subtract(ratios, own)).mean()), 6)
+               for name, ratios in closed_forms(layers, keep, luck).items()}
   return min(distances, key=distances.__getitem__, default=''), distances
+
+
+def closed_forms(layers: Sequence[Layer], keep: int, luck: Record | None = None) -> dict[str, list[float]]:
+  """Returns the keep ratio of each layer by every allocation in the registry that needs no scores.
+
+  Args:
+    layers: the layers of a network.
+    keep: weights that are kept in total.
+    luck: as in `nearest_ratios`.
+  """
+  kernels = _kernels(layers, _is_residual(layers, luck))
+  with _without_warnings():
+    counts = {name: _counts(name, kernels, keep) for name in registry.ALLOCATIONS.names()}
+  return {name: [count / kernel.size for count, kernel in zip(own, kernels, strict=True)]
+          for name, own in counts.items() if own is not None}
 
 
 def _kernels(layers: Sequence[Layer], residual: bool) -> list[Kernel]:

@@ -10,6 +10,10 @@ import pathlib
 from tickets_tf.report.scoreboard.cells import Table
 from tickets_tf.report.scoreboard.figures import accuracy
 from tickets_tf.report.scoreboard.figures import comparisons
+from tickets_tf.report.scoreboard.figures import exported
+from tickets_tf.report.scoreboard.figures import layers
+from tickets_tf.report.scoreboard.figures import mask_of_layer
+from tickets_tf.report.scoreboard.figures import overlap
 from tickets_tf.report.scoreboard.figures import training
 from tickets_tf.report.scoreboard.figures.drawings import Drawing
 from tickets_tf.report.scoreboard.found import Found
@@ -39,8 +43,12 @@ FIGURES = (
     Figure('forest', 'Drops and their bounds', comparisons.forests, 'no verdicts.json with comparisons was found'),
     Figure('waterfall', 'What tickets are made of', comparisons.waterfalls,
            'no verdicts.json of bin/sanity_check --ladder was found'),
+    Figure('layers', 'Keep ratio of each layer', layers.draw, 'no pruned network was found'),
+    Figure('overlap', 'Overlap of masks', overlap.draw, 'no two masks of the same network and ratio were found'),
+    Figure('mask', 'Mask of a layer', mask_of_layer.draw, 'no pruned network was found'),
     Figure('training', 'Accuracy in training', training.curves, 'no run has a metrics.jsonl'),
     Figure('density', 'Density of moving masks in training', training.moving, 'no mask moves in training'),
+    Figure('export', 'Size and latency against accuracy', exported.draw, 'no run was exported by bin/export'),
 )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import functools
+from typing import Any
 
 from matplotlib import axes as mpl_axes
 from matplotlib import lines as mpl_lines
@@ -158,7 +159,7 @@ def _mark(mean: float, low: float, high: float, arrows: str) -> str:
   return wording.number(mean) + ('' if low <= mean <= high else f' {arrows[mean > high]}')
 
 
-def _draw(axes: mpl_axes.Axes, cells: Sequence[Cell], intervals: _Bands, colour: str, marker: str, line: object,
+def _draw(axes: mpl_axes.Axes, cells: Sequence[Cell], intervals: _Bands, colour: str, marker: str, line: panels.Dashes,
           size: float) -> None:
   _line(axes, cells, color=colour, marker=marker, linestyle=line, markersize=size, linewidth=1.8, zorder=4,
         markeredgewidth=0)
@@ -171,9 +172,9 @@ def _draw(axes: mpl_axes.Axes, cells: Sequence[Cell], intervals: _Bands, colour:
     axes.vlines(x, low, high, color=colour, linewidth=1.2, zorder=3)
 
 
-def _line(axes: mpl_axes.Axes, cells: Sequence[Cell], **kwargs: object) -> None:
+def _line(axes: mpl_axes.Axes, cells: Sequence[Cell], **kwargs: Any) -> None:
   axes.plot([_density(cell) for cell in cells], drawing.numbers(cell.accuracies.mean for cell in cells),
-            **kwargs)  # type: ignore[arg-type]
+            **kwargs)
 
 
 def _density(cell: Cell) -> float:

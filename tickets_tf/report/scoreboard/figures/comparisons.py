@@ -87,7 +87,7 @@ def _short(judgements: Sequence[Judgement]) -> list[str]:
 
 
 def _named(found: Sequence[tuple[pathlib.Path, Verdicts]]) -> Iterator[tuple[Verdicts, str, str]]:
-  """Yields verdicts, what they are of in words, and as part of a name; where there are several, that sets them apart."""
+  """Yields verdicts, what they are of in words, and as part of a name; of several, what sets them apart too."""
   for number, (path, verdicts) in enumerate(found, 1):
     parts = str(verdicts.settings['model']), str(verdicts.settings['dataset'])
     several = len(found) > 1

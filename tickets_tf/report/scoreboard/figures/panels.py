@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
 import textwrap
+from typing import Any
 
 from matplotlib import axes as mpl_axes
 from matplotlib import figure
@@ -14,11 +15,13 @@ import numpy as np
 from tickets_tf.report import drawing
 from tickets_tf.report import wording
 
+Dashes = str | tuple[float, tuple[float, ...]]
 # Lines that are told apart in grey and by colour-blind readers: by marker and dashes too.
-SERIES = (('o', '-'), ('s', (0, (5, 2))), ('^', (0, (1, 1.2))), ('D', (0, (5, 1.5, 1, 1.5))))
+SERIES: tuple[tuple[str, Dashes], ...] = (
+    ('o', '-'), ('s', (0, (5, 2))), ('^', (0, (1, 1.2))), ('D', (0, (5, 1.5, 1, 1.5))))
 MOST = len(SERIES)
 # In pixels of the page at full width. A letter is at most so wide at the size of titles.
-_WIDTH, _RIGHT, _GAP, _LINE, _LETTER, _LEGEND = 420, 12, 14, 13, 6.6, 16
+_WIDTH, _RIGHT, _LINE, _LETTER, _LEGEND = 420, 12, 13, 6.6, 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,16 +34,18 @@ class Layout:
     left: room at the left, in pixels.
     bottom: room below the lowest panels, in pixels.
     shared: whether all have the same x axis, so that only the lowest of a column has numbers on it.
+    gap: room between two columns, in pixels.
   """
   columns: int
   height: float
   left: float = 50
   bottom: float = 42
   shared: bool = True
+  gap: float = 14
 
   def width(self) -> float:
     """Returns the width of a panel in pixels."""
-    return (_WIDTH - self.left - _RIGHT - _GAP * (self.columns - 1)) / self.columns
+    return (_WIDTH - self.left - _RIGHT - self.gap * (self.columns - 1)) / self.columns
 
 
 def panels(titles: Sequence[str], layout: Layout, legend: int = 0) -> list[mpl_axes.Axes]:
@@ -51,7 +56,7 @@ def panels(titles: Sequence[str], layout: Layout, legend: int = 0) -> list[mpl_a
     layout: the layout.
     legend: number of lines kept free above all panels, see `key`.
   """
-  letters = int((layout.width() + _GAP - 4) / _LETTER)
+  letters = int((layout.width() + layout.gap - 4) / _LETTER)
   wrapped = [lines_of(title, letters) for title in titles]
   above = [max(len(wrapped[first + column]) for column in range(min(layout.columns, len(titles) - first))) * _LINE + 8
            for first in range(0, len(titles), layout.columns)]
@@ -63,7 +68,7 @@ def panels(titles: Sequence[str], layout: Layout, legend: int = 0) -> list[mpl_a
   for number, lines in enumerate(wrapped):
     row, column = divmod(number, layout.columns)
     down = top + sum(above[:row + 1]) + row * (layout.height + 8 + between) + layout.height
-    axes = drawn.add_axes(((layout.left + column * (layout.width() + _GAP)) / _WIDTH, 1 - down / total,
+    axes = drawn.add_axes(((layout.left + column * (layout.width() + layout.gap)) / _WIDTH, 1 - down / total,
                            layout.width() / _WIDTH, layout.height / total))
     for place, line in enumerate(reversed(lines)):
       axes.annotate(line, (0, 1), xycoords='axes fraction', xytext=(0, 6 + place * _LINE), textcoords='offset points',
@@ -94,7 +99,7 @@ def key(axes: Sequence[mpl_axes.Axes], entries: Iterable[mpl_lines.Line2D], colu
                handlelength=2.6, columnspacing=1.2, handletextpad=0.6, labelspacing=0.25, borderpad=0.1)
 
 
-def entry(label: str, colour: str, marker: str = '', line: object = '-', **kwargs: object) -> mpl_lines.Line2D:
+def entry(label: str, colour: str, marker: str = '', line: Dashes = '-', **kwargs: Any) -> mpl_lines.Line2D:
   """Returns an entry of `key`.
 
   Args:
@@ -104,8 +109,8 @@ def entry(label: str, colour: str, marker: str = '', line: object = '-', **kwarg
     line: Matplotlib's name of a style of lines.
     **kwargs: more of the line.
   """
-  return mpl_lines.Line2D([], [], color=drawing.COLOURS[colour], marker=marker, linestyle=line, label=label,  # type: ignore[arg-type]
-                          markersize=5, **kwargs)  # type: ignore[arg-type]
+  return mpl_lines.Line2D([], [], color=drawing.COLOURS[colour], marker=marker, linestyle=line, label=label,
+                          markersize=5, **kwargs)
 
 
 def name_axes(axes: Sequence[mpl_axes.Axes], x: str, y: str) -> None:

@@ -98,10 +98,11 @@ def _paint_curves(each: Named, methods: Sequence[str], lines: _Lines, ratios: Se
   drawn = panels.panels(methods, layout, legend=-(-len(ratios) // 3))
   for axes, method in zip(drawn, methods, strict=True):
     for cell in each.of(method):
-      # The dense network has no ratio, and a line of its own.
-      number = ratios.index(cell.ratio) if cell.ratio in ratios else 0 if not cell.ratio else None
-      if number is not None:
-        _of_runs(axes, lines.get((method, cell.ratio), ()), number)
+      if cell.ratio in ratios:
+        number = ratios.index(cell.ratio)
+        _of_runs(axes, lines.get((method, cell.ratio), ()), f'series-{number}', *panels.SERIES[number])
+      elif not cell.ratio:
+        _of_runs(axes, lines.get((method, cell.ratio), ()), 'ink', '', '-')
     axes.xaxis.set_major_locator(ticker.MaxNLocator(4, integer=True))
     axes.yaxis.set_major_locator(ticker.MaxNLocator(5))
   for axes in drawn:
@@ -112,9 +113,9 @@ def _paint_curves(each: Named, methods: Sequence[str], lines: _Lines, ratios: Se
   return drawn[0]
 
 
-def _of_runs(axes: mpl_axes.Axes, runs: Sequence[tuple[drawing.Floats, drawing.Floats]], number: int) -> None:
-  marker, line = panels.SERIES[number]
-  colour = drawing.COLOURS[f'series-{number}']
+def _of_runs(axes: mpl_axes.Axes, runs: Sequence[tuple[drawing.Floats, drawing.Floats]], name: str, marker: str,
+             line: panels.Dashes) -> None:
+  colour = drawing.COLOURS[name]
   for times, values in runs:
     if len(runs) > 1:
       axes.plot(times, values, color=colour, linewidth=0.6, alpha=0.6)
@@ -129,7 +130,7 @@ def _of_runs(axes: mpl_axes.Axes, runs: Sequence[tuple[drawing.Floats, drawing.F
 def _moving(each: Named, methods: Sequence[str]) -> mpl_axes.Axes:
   ratios = spread([ratio for ratio in each.table.ratios if ratio and any(
       (method, ratio) in each.table.cells for method in methods)])
-  layout = panels.Layout(2, 84)
+  layout = panels.Layout(2, 84, gap=40)
   drawn = panels.panels([title for method in methods for title in (method, '')], layout, legend=-(-len(ratios) // 3))
   for place, method in enumerate(methods):
     left, right = drawn[2 * place:2 * place + 2]
