@@ -14,8 +14,10 @@ def pytest_xdist_auto_num_workers():
 def pytest_configure(config):
   if config.getoption('numprocesses', 0) and not hasattr(config, 'workerinput'):
     return  # This process gives tests to others and runs none.
-  import tickets_tf  # noqa: F401  # Sets the environment, so before TensorFlow.
-  import tensorflow as tf
+  from tickets_tf import collecting  # Sets the environment, so before TensorFlow.
+  with collecting.paused():
+    import tensorflow as tf
+    import tickets_tf.experiment.train  # noqa: F401
   cpu = tf.config.list_physical_devices('CPU')[0]
   tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 

@@ -92,14 +92,16 @@ def _server():
 
 
 def _serve():
-  import sklearn.datasets  # noqa: F401
-  import tickets_tf.experiment.instability
-  import tickets_tf.experiment.sanity_check
-  import tickets_tf.experiment.sweep
-  import tickets_tf.experiment.train
-  import tickets_tf.export.bundle
-  import tickets_tf.export.predict
-  import tickets_tf.report  # noqa: F401
+  from tickets_tf import collecting
+  with collecting.paused():
+    import sklearn.datasets  # noqa: F401
+    import tickets_tf.experiment.instability
+    import tickets_tf.experiment.sanity_check
+    import tickets_tf.experiment.sweep
+    import tickets_tf.experiment.train
+    import tickets_tf.export.bundle
+    import tickets_tf.export.predict
+    import tickets_tf.report  # noqa: F401
   from absl import app
   app._init_callbacks.clear()  # TensorFlow would look for devices as soon as absl has parsed the flags.
   for line in sys.stdin:

@@ -13,6 +13,7 @@ from absl import app
 from absl import flags
 from absl import logging
 
+from tickets_tf import collecting
 from tickets_tf import notes
 from tickets_tf import storage
 from tickets_tf.cli import stopping
@@ -54,7 +55,7 @@ def loading_tensorflow() -> Iterator[None]:
 
   Set `TF_CPP_MIN_LOG_LEVEL` below 2 to see the notes.
   """
-  with notes.dropped():
+  with notes.dropped(), collecting.paused():
     yield
     # Looks for devices now: what TensorFlow says while it does belongs to the notes.
     importlib.import_module('tensorflow').config.list_physical_devices()

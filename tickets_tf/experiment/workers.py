@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 
+from tickets_tf import collecting
 from tickets_tf.errors import StorageError
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
@@ -225,7 +226,9 @@ def _prepare(parallel: int, log: pathlib.Path) -> None:
   with open(log, 'a') as errors:
     os.dup2(errors.fileno(), 2)
   threading.Thread(target=_end_with_parent, daemon=True).start()
-  from tickets_tf import training  # Here, as in `do`.
+  with collecting.paused():  # Here, as in `do`.
+    from tickets_tf import training
+    from tickets_tf.experiment import train  # noqa: F401  # For `do`.
   training.share_memory(parallel)
 
 
