@@ -43,6 +43,26 @@ def test_users_entries():
     table.register('a:b')
 
 
+@pytest.mark.parametrize('kept', [False, True])
+def test_a_cell_of_a_notebook_replaces_what_it_registered(kept):
+  table = Registry('thing', {'built_in': 1}, kept=kept)
+
+  def run_cell(value, name='mine', notebook='a_notebook'):
+    exec(f'@table.register({name!r})\ndef thing():\n  return {value}', {'__name__': notebook, 'table': table})
+    return table.get(name)()
+
+  assert run_cell(2) == run_cell(2) == 2
+  if kept:  # What the network of that name was, for instance, is in memory.
+    with pytest.raises(UsageError, match="thing 'mine': the name is taken by other code; expected another name"):
+      run_cell(3)
+  else:
+    assert run_cell(3) == 3
+  assert table.get('mine')() == (2 if kept else 3)
+  for other in ({'name': 'built_in'}, {'notebook': 'another_notebook'}):
+    with pytest.raises(UsageError, match=r'the name is taken$'):
+      run_cell(2, **other)
+
+
 @pytest.mark.parametrize('name, expected', [
     ('mime', r"unknown thing 'mime' \(did you mean 'mine'\?\); known: mine, or package.module:name"),
     ('zzzz', r"unknown thing 'zzzz'; known: mine"),

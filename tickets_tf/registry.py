@@ -17,6 +17,7 @@ import sys
 from typing import Any
 from typing import TypeVar
 
+from tickets_tf import own_code
 from tickets_tf.errors import UsageError
 
 _Entry = TypeVar('_Entry')
@@ -28,12 +29,14 @@ class Registry:
   Args:
     kind: what an entry is, for messages, e.g. `'score'`.
     entries: name -> object, or name -> `'module:attribute'` string for entries imported on first use.
+    kept: whether what an entry makes is kept between runs, under its name.
   """
 
-  def __init__(self, kind: str, entries: Mapping[str, Any] | None = None) -> None:
+  def __init__(self, kind: str, entries: Mapping[str, Any] | None = None, kept: bool = False) -> None:
     self.kind = kind
     self._entries: dict[str, Any] = dict(entries or {})
     self._registered_by: dict[str, str] = {}
+    self._kept = kept
 
   def names(self) -> list[str]:
     """Returns the known names in the order of registration."""
@@ -42,14 +45,22 @@ class Registry:
   def register(self, name: str) -> Callable[[_Entry], _Entry]:
     """Returns a decorator that adds an object under `name`.
 
+    In a notebook or an interpreter it also replaces an earlier one, because a cell is run again when it has changed.
+    The runs know the change by the object's code. What is kept under its name cannot change: it is replaced by the same
+    code alone.
+
     Raises:
       UsageError: if the name is taken or contains a colon.
     """
-    if name in self._entries or ':' in name:
-      raise UsageError(f'{self.kind} {name!r}: the name is ' + ('taken' if name in self._entries else 'not allowed'))
     module = sys._getframe(1).f_globals.get('__name__', '')
+    again = self._registered_by.get(name) == module and getattr(sys.modules.get(module), '__file__', None) is None
+    if (name in self._entries and not again) or ':' in name:
+      raise UsageError(f'{self.kind} {name!r}: the name is ' + ('taken' if name in self._entries else 'not allowed'))
 
     def add(entry: _Entry) -> _Entry:
+      if again and self._kept and own_code.digest([module, entry]) != own_code.digest(self.own_code(name)):
+        raise UsageError(f'{self.kind} {name!r}: the name is taken by other code; expected another name, because a '
+                         f'{self.kind} is kept under its name')
       self._entries[name] = entry
       self._registered_by[name] = module
       return entry
@@ -114,7 +125,7 @@ class ModelRegistry(Registry):
   """
 
   def __init__(self, kind: str, entries: Mapping[str, Any], without_width: Collection[str] = ()) -> None:
-    super().__init__(kind, entries)
+    super().__init__(kind, entries, kept=True)
     self._without_width = frozenset(without_width)
 
   def split(self, name: str) -> tuple[str, int | None]:
@@ -270,4 +281,4 @@ DATASETS = Registry('data set', {
     'tiny_imagenet': 'tickets_tf.data.tiny_imagenet:load',
     'imagenet2012': 'tickets_tf.data.imagenet:load',
     'folder': 'tickets_tf.data.folder:load',
-})
+}, kept=True)
