@@ -8,7 +8,6 @@ from typing import Any
 
 from matplotlib import axes as mpl_axes
 from matplotlib import lines as mpl_lines
-from matplotlib import ticker
 import numpy as np
 
 from tickets_tf.report import drawing
@@ -71,7 +70,7 @@ def _in_rows(each: Named, methods: Sequence[str], intervals: _Bands) -> mpl_axes
     drawing.label(axes, row, '\n'.join(lines), fontsize=10, linespacing=1)
   low, high = _limits(cells, intervals)
   axes.set_xlim(low, high)
-  axes.xaxis.set_major_locator(ticker.MaxNLocator(5))
+  panels.accuracy_axis(axes.xaxis)
   for _, mean in each.dense():
     if low <= mean <= high:
       axes.axvline(mean, color=drawing.COLOURS['muted'], linestyle=':', linewidth=1.4, zorder=1)
@@ -92,9 +91,12 @@ def _together(each: Named, methods: Sequence[str], intervals: _Bands) -> mpl_axe
     marker, line = panels.SERIES[number]
     _draw(axes, each.of(method), intervals, drawing.COLOURS[f'series-{number}'], marker, line, 5)
   _axes([axes], each, methods, intervals, width)
-  ends = [(_density(cell), cell.accuracies.mean, method) for method in methods for cell in each.of(method)[:1]
+  ends = [(_density(cell), float(cell.accuracies.mean), method) for method in methods for cell in each.of(method)[:1]
           if cell.accuracies.mean is not None]
-  panels.label_ends(axes, [(x, y, drawing.shortened(name, 19)) for x, y, name in ends], _ALONE.height)
+  panels.label_ends(axes, ends, _ALONE.height, _NAMES - 14)
+  far = [(name, mean) for name, mean in each.dense() if not axes.get_ylim()[0] <= mean <= axes.get_ylim()[1]]
+  axes.annotate(_told(far, axes), (1, 1), xycoords='axes fraction', xytext=(0, 5), textcoords='offset points',
+                ha='right', va='baseline', fontsize=10, color=drawing.COLOURS['muted'])
   return axes
 
 
@@ -110,11 +112,12 @@ def _side_by_side(each: Named, methods: Sequence[str], intervals: _Bands) -> mpl
       _line(axes, each.of(LUCK), color=drawing.COLOURS['ink'], linewidth=1.2, linestyle=panels.SERIES[1][1], zorder=2)
     _draw(axes, each.of(method), intervals, drawing.COLOURS['series-0'], 'o', '-', 4.5)
   _axes(drawn, each, methods, intervals, layout.width())
-  panels.key(drawn, _entries(each, methods, intervals), 2)
+  panels.key(drawn, _entries(each, methods, intervals, drawn[0]), 2)
   return drawn[0]
 
 
-def _entries(each: Named, methods: Sequence[str], intervals: _Bands) -> Iterable[mpl_lines.Line2D]:
+def _entries(each: Named, methods: Sequence[str], intervals: _Bands, axes: mpl_axes.Axes
+             ) -> Iterable[mpl_lines.Line2D]:
   banded = any((method, cell.ratio) in intervals for method in methods for cell in each.of(method))
   yield panels.entry('mean and 95% band' if banded else 'mean', 'series-0', 'o')
   if LUCK in methods:
@@ -122,7 +125,7 @@ def _entries(each: Named, methods: Sequence[str], intervals: _Bands) -> Iterable
   if len(methods) > 1:
     yield panels.entry('all other rules', 'line', linewidth=1.5)
   if each.dense():
-    yield panels.entry('dense', 'muted', line=':', linewidth=1.4)
+    yield panels.entry(_told(each.dense(), axes), 'muted', line=':', linewidth=1.4)
 
 
 def _axes(drawn: Sequence[mpl_axes.Axes], each: Named, methods: Sequence[str], intervals: _Bands, width: float) -> None:
@@ -132,16 +135,11 @@ def _axes(drawn: Sequence[mpl_axes.Axes], each: Named, methods: Sequence[str], i
   densities = sorted({_density(cell) for cell in cells})
   for axes in drawn:
     axes.set_ylim(low, high)
-    axes.yaxis.set_major_locator(ticker.MaxNLocator(5))
+    panels.accuracy_axis(axes.yaxis)
     panels.density_axis(axes, densities, width)
     for _, mean in each.dense():
       if low <= mean <= high:
         axes.axhline(mean, color=drawing.COLOURS['muted'], linestyle=':', linewidth=1.4, zorder=1)
-  far = [f'{name} {_mark(mean, low, high, "↓↑")}' for name, mean in each.dense() if not low <= mean <= high]
-  if far:
-    # Far from all tickets it is only told, as a line there would draw them together.
-    drawn[0].annotate(', '.join(far), (1, 1), xycoords='axes fraction', xytext=(0, -2), textcoords='offset points',
-                      ha='right', va='top', fontsize=10, color=drawing.COLOURS['muted'])
   panels.name_axes(drawn, 'kept weights (logarithmic)', 'test accuracy, %')
 
 
@@ -154,9 +152,14 @@ def _limits(cells: Sequence[Cell], intervals: _Bands) -> tuple[float, float]:
   return low - room, high + room
 
 
+def _told(dense: Iterable[tuple[str, float]], axes: mpl_axes.Axes) -> str:
+  """Returns the names and means of dense networks. One that is far from all tickets has no line, but an arrow."""
+  return ', '.join(f'{name} {_mark(mean, *axes.get_ylim(), "↓↑")}' for name, mean in dense)
+
+
 def _mark(mean: float, low: float, high: float, arrows: str) -> str:
   """Returns a mean, with an arrow to where it is if that is outside the limits."""
-  return wording.number(mean) + ('' if low <= mean <= high else f' {arrows[mean > high]}')
+  return wording.number(mean) + ('' if low <= mean <= high else f' {arrows[int(mean > high)]}')
 
 
 def _draw(axes: mpl_axes.Axes, cells: Sequence[Cell], intervals: _Bands, colour: str, marker: str, line: panels.Dashes,

@@ -113,35 +113,46 @@ def _drawing(each: Named, files: Sequence[File], what: str, unit: str, measure: 
 
 
 def _paint(methods: Sequence[str], files: Sequence[File], x: str, measure: Callable[[File], float]) -> mpl_axes.Axes:
-  alone = len(methods) <= panels.MOST
+  ratios = sorted({file.ratio for file in files})
+  groups = list(dict.fromkeys((file.method, file.ratio) for file in files))
+  alone = len(groups) <= panels.MOST
+  # A panel for each method, its ratios apart by their marks; or one for each ratio too if marks do not do.
+  by_ratio = not alone and len(ratios) <= panels.MOST
+  titles = [''] if alone else list(methods) if by_ratio else [_group(*group) for group in groups]
   layout = panels.Layout(1, 200) if alone else panels.Layout(3, 96)
-  # A name of two rules may be long: one a line.
-  drawn = panels.panels([''] if alone else methods, layout, legend=len(methods) if alone else 1)
+  drawn = panels.panels(titles, layout, legend=len(groups) if alone else 2)
   for place, axes in enumerate(drawn):
-    for number, method in enumerate(methods):
-      own = alone or number == place
-      series = number if alone else 0
-      for file in files:
-        if file.method == method:
-          _point(axes, measure(file), file, series if own else None)
+    for file in files:
+      group = groups.index((file.method, file.ratio))
+      if alone or (by_ratio and file.method == methods[place]) or (group == place and not by_ratio):
+        _point(axes, measure(file), file, group if alone else ratios.index(file.ratio) if by_ratio else 0)
+      else:
+        _point(axes, measure(file), file, None)
     axes.set_xscale('log')
-    axes.yaxis.set_major_locator(ticker.MaxNLocator(5))
   low, high = _reach([measure(file) for file in files])
   accuracies = [file.accuracy for file in files]
   room = max(0.08 * (max(accuracies) - min(accuracies)), 1)
   for axes in drawn:
     axes.set_xlim(low, high)
     axes.set_ylim(min(accuracies) - room, max(accuracies) + room)
+    panels.accuracy_axis(axes.yaxis)
     axes.xaxis.set_major_locator(ticker.FixedLocator(ticks(low, high, layout.width())))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f'{value:g}'))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
   panels.name_axes(drawn, x, 'test accuracy, %')
-  if alone:
-    panels.key(drawn, [panels.entry(drawing.shortened(method, 60), f'series-{number}', panels.SERIES[number][0], '')
-                       for number, method in enumerate(methods)], 1)
-  else:
-    panels.key(drawn, [panels.entry('the rule', 'series-0', 'o', ''), panels.entry('all others', 'line', 'o', '')], 2)
+  names = ([_group(*group) for group in groups] if alone else [_kept(ratio) for ratio in ratios] if by_ratio else
+           ['the rule'])
+  marks = [panels.entry(name, f'series-{number}', panels.SERIES[number][0], '') for number, name in enumerate(names)]
+  panels.key(drawn, marks if alone else [*marks, panels.entry('all others', 'line', 'o', '')], 1 if alone else 3)
   return drawn[0]
+
+
+def _group(method: str, ratio: float) -> str:
+  return f'{drawing.shortened(method, 46)}, {_kept(ratio)}'
+
+
+def _kept(ratio: float) -> str:
+  return f'{panels.percent(1 - ratio)} kept'
 
 
 def _point(axes: mpl_axes.Axes, value: float, file: File, series: int | None) -> None:

@@ -7,6 +7,7 @@ import textwrap
 from typing import Any
 
 from matplotlib import axes as mpl_axes
+from matplotlib import axis as mpl_axis
 from matplotlib import figure
 from matplotlib import lines as mpl_lines
 from matplotlib import ticker
@@ -160,6 +161,12 @@ def density_axis(axes: mpl_axes.Axes, densities: Sequence[float], width: float) 
   axes.xaxis.set_minor_locator(ticker.NullLocator())
 
 
+def accuracy_axis(axis: mpl_axis.Axis, numbers: int = 5) -> None:
+  """Writes round accuracies on an axis, at most so many, and none that there cannot be."""
+  axis.set_major_locator(ticker.MaxNLocator(numbers))
+  axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f'{value:.6g}' if -0.001 < value < 100.001 else ''))
+
+
 def percent(share: float) -> str:
   """Returns a share in percent, with three digits at most."""
   return f'{float(f"{100 * share:.3g}"):g}%'
@@ -181,18 +188,21 @@ def apart(places: Sequence[float], least: float) -> list[float]:
   return found.tolist()
 
 
-def label_ends(axes: mpl_axes.Axes, ends: Sequence[tuple[float, float, str]], height: float) -> None:
+def label_ends(axes: mpl_axes.Axes, ends: Sequence[tuple[float, float, str]], height: float, room: float) -> None:
   """Writes names of lines to the right of their ends, none on another, each with a thin line to its end.
 
   Args:
     axes: the axes, with room at the right; its limits are final.
     ends: (x, y, name) of the end of each line.
     height: of the axes, in pixels.
+    room: for the names, in pixels.
   """
   low, high = axes.get_ylim()
-  places = apart([(y - low) / (high - low) * height for _, y, _ in ends], 14)
-  for (x, y, name), place in zip(ends, places, strict=True):
-    axes.annotate(name, (x, y), xytext=(1.06, place / height), textcoords='axes fraction', va='center', fontsize=10,
-                  annotation_clip=False,
+  names = [lines_of(name, int(room / _LETTER)) for _, _, name in ends]
+  most = max(map(len, names), default=1)
+  places = apart([(y - low) / (high - low) * height for _, y, _ in ends], _LINE * most + 3)
+  for (x, y, _), lines, place in zip(ends, names, places, strict=True):
+    axes.annotate('\n'.join(lines), (x, y), xytext=(1.06, place / height), textcoords='axes fraction', va='center',
+                  fontsize=10, linespacing=1, annotation_clip=False,
                   arrowprops={'arrowstyle': '-', 'color': drawing.COLOURS['muted'], 'linewidth': 0.6, 'shrinkA': 1,
                               'shrinkB': 4})

@@ -104,7 +104,7 @@ def _paint_curves(each: Named, methods: Sequence[str], lines: _Lines, ratios: Se
       elif not cell.ratio:
         _of_runs(axes, lines.get((method, cell.ratio), ()), 'ink', '', '-')
     axes.xaxis.set_major_locator(ticker.MaxNLocator(4, integer=True))
-    axes.yaxis.set_major_locator(ticker.MaxNLocator(5))
+    panels.accuracy_axis(axes.yaxis)
   for axes in drawn:
     axes.set_xlim(0, max(other.get_xlim()[1] for other in drawn))
     axes.set_ylim(min(other.get_ylim()[0] for other in drawn), max(other.get_ylim()[1] for other in drawn))
