@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import dataclasses
+import functools
 import math
 import pathlib
 import shutil
@@ -36,6 +37,7 @@ from tickets_tf.runs.records import Record
 from tickets_tf.runs.run import Run
 from tickets_tf.training import checkpoints
 from tickets_tf.training import evaluation
+from tickets_tf.training import inference
 from tickets_tf.training import hparams
 from tickets_tf.training import settling
 
@@ -105,14 +107,17 @@ class Stages:
     folder, test, validation = self.run.folder, self.dataset.test, self.dataset.validation
     statistics = settling.settled_statistics(self.model, self.pipeline, settling_seed(self.run))
     settling.save(statistics, folder.settled)
-    final = evaluation.judge(self._classify, test)
+    # Each image twice, with running and with settled statistics.
+    logits = inference.classifier(self.model, 2 * (len(test) + len(validation or ())))
+    classify = functools.partial(self._classify, logits)
+    final = evaluation.judge(classify, test)
     with settling.settled(self.model, statistics):
-      settled = evaluation.judge(self._classify, test)
+      settled = evaluation.judge(classify, test)
     correct.write(folder.correct, correct.Correct(settled.right, final.right))
     if validation is not None:
-      right = evaluation.judge(self._classify, validation).right
+      right = evaluation.judge(classify, validation).right
       with settling.settled(self.model, statistics):
-        settled_right = evaluation.judge(self._classify, validation).right
+        settled_right = evaluation.judge(classify, validation).right
       correct.write(folder.correct_validation, correct.Correct(settled_right, right))
     return _Judgements(final, settled,
                        evaluation.class_accuracies(final.predicted, test.labels, self.dataset.num_classes))
@@ -170,9 +175,8 @@ class Stages:
   def _fresh(self) -> keras.Model:
     return networks.network(self.run, self.dataset, self.strategy, 'reinitialisation')
 
-  def _classify(self, images: np.ndarray) -> tf.Tensor:
-    # Eagerly: some calls are over before a graph of them would be built.
-    return self.model(data.normalise(images, self.dataset.mean, self.dataset.std), training=False)
+  def _classify(self, logits: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray) -> tf.Tensor:
+    return logits(data.normalise(images, self.dataset.mean, self.dataset.std))
 
 
 @dataclasses.dataclass(frozen=True)
