@@ -16,9 +16,10 @@ def among_best(accuracies: Mapping[_Key, _Accuracies], resolution: float) -> dic
 
   Multiple comparisons with the best (Hsu 1984): all methods of a column are compared with the one of the highest mean,
   by `judging.bounds.simultaneous`, where that one is the original that the comparisons share. A method may be the best
-  if its interval reaches zero. All columns of a table hold together with at least 95%. Hsu's intervals are one-sided
-  with 5%; each end of these is wrong with at most 2.5%, so that rather too many may be the best. Hsu proves it for
-  equal numbers of seeds. Where they differ, each difference has the standard error of its own numbers.
+  if its interval reaches zero. With at least 95%, the method that is truly the best is among them, in all columns of a
+  table together; the others are then no better than some method that is. Hsu's intervals are one-sided with 5%. Each
+  end of these is wrong with at most 2.5%, so that rather too many may be the best. Hsu proves it for equal numbers of
+  seeds. Where they differ, each difference has the standard error of its own numbers.
 
   Methods of the same accuracies to the last digit, as those of a check that changes nothing for a rule, are compared
   once.

@@ -23,16 +23,16 @@ NOTHING = 'No run is done.'
 AGREES = {True: 'yes', False: 'no', None: wording.NOTHING}
 COMPARED_HEADER = ('network', 'data set', 'method', 'ratio', 'published', 'ours', 'best epoch, ours', 'difference',
                    'joint interval', 'published in ours')
-_HIGHEST = ('may be the best of its column: with 95% for all columns together it is not shown to be worse than the '
-            'highest mean')
+_HIGHEST = ('may be the best of its column. With 95% for all columns together, the one that truly is the best is among '
+            'these (Hsu 1984)')
 _CSV_HEADER = ('network', 'data_set', 'protocol', 'method', 'ratio', 'seeds', 'mean', 'deviation', 'among_best',
                'accuracies', 'commits', 'published_mean', 'published_deviation', 'difference', 'joint_low',
                'joint_high')
 _WIDTH = 100  # letters of a line under a table, in the terminal
 _COMMIT = 12  # digits, which tell commits of one repository apart
 _IN_LATEX = {'\\': r'\textbackslash{}', '~': r'\textasciitilde{}', '^': r'\textasciicircum{}', '<': r'\textless{}',
-             '>': r'\textgreater{}', '|': r'\textbar{}', '"': r'\textquotedbl{}', '\N{PLUS-MINUS SIGN}': r'$\pm$',
-             '\N{EN DASH}': '--', '\N{MINUS SIGN}': '$-$',
+             '>': r'\textgreater{}', '|': r'\textbar{}', '"': r'\symbol{34}', '\N{PLUS-MINUS SIGN}': r'$\pm$',
+             '\N{EN DASH}': '--', '\N{REPLACEMENT CHARACTER}': '?',
              # After the end of a row both would be taken as its option.
              '[': '{[}', '*': '{*}', **{letter: rf'\{letter}' for letter in '&%$#_{}'}}
 
@@ -82,7 +82,7 @@ def markdown(tables: Sequence[Table], comparison: Comparison | None = None, comm
 
 
 def latex(tables: Sequence[Table], comparison: Comparison | None = None, command: str = '') -> str:
-  r"""Returns tables as LaTeX. The document needs `\usepackage{booktabs}`; `\usepackage[T1]{fontenc}` has all letters.
+  r"""Returns tables as LaTeX. The document needs `\usepackage{booktabs}`; names beyond Latin letters need LuaLaTeX.
 
   Args:
     tables: what `cells.tables` returned.

@@ -154,9 +154,10 @@ def _notes(pairs: Sequence[Pair], judged: int, alpha: float, assumed_runs: int) 
            f'{", ".join(sorted({each.dataset for each in cells()}))}.')
     return
   if judged:
-    yield (f'{1 - alpha:.0%} for all {judged} intervals together (Welch, Bonferroni). The published tables do not tell '
-           f'of how many runs a mean and a deviation are: {assumed_runs} are assumed. A number without a deviation is '
-           'taken as one run that varies as ours do.')
+    together = 'the interval' if judged == 1 else f'all {judged} intervals together'
+    yield (f'{1 - alpha:.0%} for {together} (Welch, Bonferroni). The published tables do not tell of how many '
+           f'runs a mean and a deviation are: {assumed_runs} are assumed. A number without a deviation is taken as one '
+           'run that varies as ours do.')
   if judged < len(pairs):
     yield f'Cells of ours with fewer than 3 seeds, and so without an interval: {len(pairs) - judged}.'
   yield ('Ours is the settled accuracy of the final weights. The authors\' program prints the best test accuracy of '
