@@ -130,7 +130,7 @@ def program_flags():
   """Program -> the flags that its help lists."""
   found = {}
   for program in ('train', 'sanity_check', 'sweep', 'export', 'exchange', 'predict', 'evaluate', 'instability',
-                  'records', 'benchmark'):
+                  'records', 'report', 'benchmark'):
     done = subprocess.run([sys.executable, ROOT / 'bin' / program, '--helpfull'], capture_output=True, text=True,
                           check=True)
     named = re.findall(r'^ +--(\[no\])?(\w+):', done.stdout, re.MULTILINE)

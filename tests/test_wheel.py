@@ -19,7 +19,8 @@ import tickets_tf
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = ['--model=resnet8', '--width=4', '--epochs=1', '--train_examples=160', '--noprogress', '--notensorboard']
-PROGRAMS = ('evaluate', 'exchange', 'export', 'instability', 'predict', 'records', 'sanity-check', 'sweep', 'train')
+PROGRAMS = ('evaluate', 'exchange', 'export', 'instability', 'predict', 'records', 'report', 'sanity-check', 'sweep',
+            'train')
 
 
 @pytest.fixture(scope='module')

@@ -151,8 +151,8 @@ def test_help_needs_no_tensorflow(program):
   help_text, flags = done.stdout.split('flags:', 1)
   assert len(help_text.splitlines()) > 3, 'the program says what it does'
   own = {'train': 'ratio', 'evaluate': 'tolerance', 'exchange': 'masks_only', 'export': 'compact', 'predict': 'top',
-         'records': 'where', 'sanity_check': 'max_seeds', 'sweep': 'datasets', 'instability': 'share_epochs',
-         'benchmark': 'steps'}[program]
+         'records': 'where', 'report': 'compare', 'sanity_check': 'max_seeds', 'sweep': 'datasets',
+         'instability': 'share_epochs', 'benchmark': 'steps'}[program]
   assert re.search(rf'^  --(\[no\])?{own}: ', flags, re.MULTILINE)
   assert re.search(r'^  --\[no\]traceback: ', flags, re.MULTILINE)
 
