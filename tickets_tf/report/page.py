@@ -16,11 +16,12 @@ from tickets_tf.report import method
 from tickets_tf.report import plots
 from tickets_tf.report import wording
 
-_ENVIRONMENT = jinja2.Environment(loader=jinja2.PackageLoader('tickets_tf.report'), autoescape=True,
-                                  undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-_ENVIRONMENT.filters.update({name: getattr(wording, name) for name in (
+# All pages of this package.
+ENVIRONMENT = jinja2.Environment(loader=jinja2.PackageLoader('tickets_tf.report'), autoescape=True,
+                                 undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+ENVIRONMENT.filters.update({name: getattr(wording, name) for name in (
     'count', 'drop', 'interval', 'keep_ratio', 'kind', 'mean_and_deviation', 'name', 'number', 'plain', 'words')})
-_ENVIRONMENT.filters['gap'] = findings.gap
+ENVIRONMENT.filters['gap'] = findings.gap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ def html(verdicts: Verdicts) -> str:
   verdicts = finite(verdicts)
   axis = plots.scale(findings.all_judgements(verdicts))
   sections = [_section(number, rule, verdicts, axis) for number, rule in enumerate(wording.by_rule(verdicts))]
-  return _ENVIRONMENT.get_template('sanity.html').render(
+  return ENVIRONMENT.get_template('sanity.html').render(
       verdicts=verdicts, wording=wording, findings=findings, method=method, sections=sections,
       luck=_above(verdicts.luck, axis, 'luck'), narrow=_above(verdicts.narrow, axis, 'a small dense network'),
       ladders=[_ladder(number, each) for number, each in enumerate(verdicts.ladders)])
