@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib import axes as mpl_axes
 from matplotlib import lines as mpl_lines
+from matplotlib import typing
 import numpy as np
 
 from tickets_tf.report import drawing
@@ -162,8 +163,8 @@ def _mark(mean: float, low: float, high: float, arrows: str) -> str:
   return wording.number(mean) + ('' if low <= mean <= high else f' {arrows[int(mean > high)]}')
 
 
-def _draw(axes: mpl_axes.Axes, cells: Sequence[Cell], intervals: _Bands, colour: str, marker: str, line: panels.Dashes,
-          size: float) -> None:
+def _draw(axes: mpl_axes.Axes, cells: Sequence[Cell], intervals: _Bands, colour: str, marker: str,
+          line: typing.LineStyleType, size: float) -> None:
   _line(axes, cells, color=colour, marker=marker, linestyle=line, markersize=size, linewidth=1.8, zorder=4,
         markeredgewidth=0)
   banded = [(_density(cell), *intervals[cell.method, cell.ratio]) for cell in cells

@@ -50,7 +50,8 @@ def prunes(cell: Cell) -> bool:
 
 def keep_ratios(cell: Cell) -> drawing.Floats:
   """Returns the mean keep ratio of each layer over the seeds, in network order."""
-  return np.mean([[layer.kept / layer.weights for layer in run.record.layers] for run in cell.runs], axis=0)
+  ratios = [[layer.kept / layer.weights for layer in run.record.layers] for run in cell.runs]
+  return np.array(ratios, np.float64).mean(axis=0)
 
 
 def _drawing(each: Named, ratio: float, cells: Sequence[Cell]) -> Drawing:

@@ -174,13 +174,13 @@ def _paint(methods: Sequence[str], pairs: _Pairs) -> mpl_axes.Axes:
     alpha = 0.5 * pair.beyond if pair else 0
     axes.add_patch(patches.Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, linewidth=0,
                                      facecolor=drawing.COLOURS['series-0'], alpha=alpha))
-    for text, place, colour in ((_percent(pair.union if pair else None), 3, 'ink'),
+    for text, up, colour in ((_percent(pair.union if pair else None), 3, 'ink'),
                                 (_percent(pair.chance) if pair else '', -10, 'ink' if alpha > 0.15 else 'muted')):
-      axes.annotate(text, (column, row), xytext=(0, place), textcoords='offset points', ha='center',
-                    va='bottom' if place > 0 else 'center', fontsize=10, color=drawing.COLOURS[colour])
-  for row, method in enumerate(methods):
-    lines = panels.lines_of(f'{row + 1} {method}', 16)
-    drawing.label(axes, row, '\n'.join(lines), fontsize=10, linespacing=1)
+      axes.annotate(text, (column, row), xytext=(0, up), textcoords='offset points', ha='center',
+                    va='bottom' if up > 0 else 'center', fontsize=10, color=drawing.COLOURS[colour])
+  for place, method in enumerate(methods):
+    lines = panels.lines_of(f'{place + 1} {method}', 16)
+    drawing.label(axes, place, '\n'.join(lines), fontsize=10, linespacing=1)
   axes.annotate('in common, %\nby chance, %', (1, 1) if number > 3 else (0.98, 1), xycoords='axes fraction',
                 xytext=(0, -4), textcoords='offset points', ha='right', va='top', fontsize=10,
                 color=drawing.COLOURS['muted'])

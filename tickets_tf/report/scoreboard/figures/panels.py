@@ -11,14 +11,14 @@ from matplotlib import axis as mpl_axis
 from matplotlib import figure
 from matplotlib import lines as mpl_lines
 from matplotlib import ticker
+from matplotlib import typing
 import numpy as np
 
 from tickets_tf.report import drawing
 from tickets_tf.report import wording
 
-Dashes = str | tuple[float, tuple[float, ...]]
 # Lines that are told apart in grey and by colour-blind readers: by marker and dashes too.
-SERIES: tuple[tuple[str, Dashes], ...] = (
+SERIES: tuple[tuple[str, typing.LineStyleType], ...] = (
     ('o', '-'), ('s', (0, (5, 2))), ('^', (0, (1, 1.2))), ('D', (0, (5, 1.5, 1, 1.5))))
 MOST = len(SERIES)
 # In pixels of the page at full width. A letter is at most so wide at the size of titles.
@@ -100,7 +100,8 @@ def key(axes: Sequence[mpl_axes.Axes], entries: Iterable[mpl_lines.Line2D], colu
                handlelength=2.6, columnspacing=1.2, handletextpad=0.6, labelspacing=0.25, borderpad=0.1)
 
 
-def entry(label: str, colour: str, marker: str = '', line: Dashes = '-', **kwargs: Any) -> mpl_lines.Line2D:
+def entry(label: str, colour: str, marker: str = '', line: typing.LineStyleType = '-', **kwargs: Any
+          ) -> mpl_lines.Line2D:
   """Returns an entry of `key`.
 
   Args:

@@ -9,6 +9,7 @@ import json
 from matplotlib import axes as mpl_axes
 from matplotlib import lines as mpl_lines
 from matplotlib import ticker
+from matplotlib import typing
 import numpy as np
 
 from tickets_tf import files
@@ -114,7 +115,7 @@ def _paint_curves(each: Named, methods: Sequence[str], lines: _Lines, ratios: Se
 
 
 def _of_runs(axes: mpl_axes.Axes, runs: Sequence[tuple[drawing.Floats, drawing.Floats]], name: str, marker: str,
-             line: panels.Dashes) -> None:
+             line: typing.LineStyleType) -> None:
   colour = drawing.COLOURS[name]
   for times, values in runs:
     if len(runs) > 1:
