@@ -1,6 +1,5 @@
 """ImageNet, read at random from the records of TensorFlow Datasets: an image is decoded when a batch asks for it."""
 
-import importlib.util
 import pathlib
 from typing import Any
 
@@ -12,6 +11,7 @@ from absl import logging
 
 from tickets_tf.data import crops
 from tickets_tf.data import images as image_tools
+from tickets_tf.data import memory
 from tickets_tf.data import remembered
 from tickets_tf.data.images import Shape
 from tickets_tf.data.memory import Placement
@@ -50,7 +50,7 @@ def load(data_dir: str | None = None, image_size: int = 0, placement: Placement 
     TicketsError: if the prepared data cannot be read.
   """
   for package in ('array_record', 'grain'):
-    if importlib.util.find_spec(package) is None:
+    if not memory.installed(package):
       raise UsageError(f'--dataset={NAME}: needs the package {package}, pip install "tickets_tf[large]"')
   if placement.images_in == 'memory':
     raise UsageError(f'--images_in=memory: --dataset={NAME} is read from its records; expected auto or files')

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # What the host draws for a batch or a share of it, see `Pipeline.draw`: arrays [n, ...] by name.
 Drawn = dict[str, npt.NDArray[Any]]
 READ_BY = ('index', 'crop')  # what says which images are read, and which part of each
-_AHEAD = 2  # batches that are read while another one is used
+_AHEAD = 2  # batches that are ready while another one is used
+_AHEAD_OF_A_CORE = 4  # images that are decoded while a batch is put together: enough that no core waits for a slow one
 
 
 def batches(examples: 'Examples', draw: Callable[[int], Drawn], size: int, count: int,
@@ -59,7 +60,7 @@ def in_order(examples: 'Examples', size: int) -> tf.data.Dataset:
 
 def _read_ahead(reads: '_Reads', size: int) -> Iterator[dict[str, npt.NDArray[Any]]]:
   import grain
-  options = grain.ReadOptions(num_threads=stored.cores(), prefetch_buffer_size=max(_AHEAD * size, stored.cores()))
+  options = grain.ReadOptions(num_threads=stored.cores(), prefetch_buffer_size=_AHEAD_OF_A_CORE * stored.cores())
   return iter(grain.MapDataset.source(reads).to_iter_dataset(options).batch(size))
 
 

@@ -38,7 +38,7 @@ class Placement:
       return False
     if self.images_in == 'auto' and size(count, shape) <= self._limit():
       return False
-    if importlib.util.find_spec('grain') is None:
+    if not installed('grain'):
       reason = f'--images_in={self.images_in}' if self.images_in == 'files' else self._too_large(count, shape)
       raise UsageError(f'{reason}: reading images for each batch needs the package grain, pip install '
                        '"tickets_tf[large]"; or make them smaller with --image_size, or allow more with --image_memory')
@@ -57,6 +57,11 @@ class Placement:
     height, width, channels = shape
     taken = f'{size(count, shape) / _GIB:.3g} GiB'
     return f'{count:,} images of {height}x{width}x{channels} take {taken}, more than {limit}'
+
+
+def installed(package: str) -> bool:
+  """Returns whether a package can be imported, without importing it."""
+  return importlib.util.find_spec(package) is not None
 
 
 def size(count: int, shape: Shape) -> int:

@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from tickets_tf.data import Examples
 
+_MOST = 500  # images per call
+_BYTES = 2**26  # of images per call
+
 Classify = Callable[[npt.NDArray[np.uint8]], npt.ArrayLike]
 
 
@@ -33,32 +36,37 @@ class Judged:
     return int(np.count_nonzero(self.right)) / len(self.right)
 
 
-def judge(logits: Classify, examples: Examples, batch_size: int = 500) -> Judged:
+def at_once(examples: Examples) -> int:
+  """Returns how many images are judged at once: 500, fewer if they are larger than about 200x200."""
+  return min(_MOST, max(1, _BYTES // math.prod(examples.images.shape[1:])))
+
+
+def judge(logits: Classify, examples: Examples, batch_size: int | None = None) -> Judged:
   """Judges a network by its logits in one pass.
 
   Args:
     logits: function from images [n, height, width, channels] to logits [n, classes].
     examples: the N examples to classify.
-    batch_size: images per call.
+    batch_size: images per call; None: `at_once`.
   """
   outputs = _outputs(logits, examples, batch_size)
   predicted = np.argmax(outputs, axis=1)
   return Judged(predicted, predicted == examples.labels, _mean_cross_entropy(outputs, examples.labels))
 
 
-def predicted_classes(classify: Classify, examples: Examples, batch_size: int = 500) -> npt.NDArray[np.int64]:
+def predicted_classes(classify: Classify, examples: Examples, batch_size: int | None = None) -> npt.NDArray[np.int64]:
   """Returns the class with the highest output of every example, int64 [N].
 
   Args:
     classify: function from images [n, height, width, channels] to outputs [n, classes], logits or probabilities.
     examples: the N examples to classify.
-    batch_size: images per call.
+    batch_size: images per call; None: `at_once`.
   """
   predicted: npt.NDArray[np.int64] = np.argmax(_outputs(classify, examples, batch_size), axis=1)
   return predicted
 
 
-def accuracy(classify: Classify, examples: Examples, batch_size: int = 500) -> float:
+def accuracy(classify: Classify, examples: Examples, batch_size: int | None = None) -> float:
   """Returns the share of examples whose highest output is the true class, in [0, 1]; see `predicted_classes`."""
   return share_right(predicted_classes(classify, examples, batch_size), examples.labels)
 
@@ -81,9 +89,10 @@ def balanced_accuracy(of_classes: Sequence[float | None]) -> float:
   return sum(known) / len(known)
 
 
-def _outputs(classify: Classify, examples: Examples, batch_size: int) -> npt.NDArray[Any]:
-  return np.concatenate([np.asarray(classify(examples.images[start:start + batch_size]))
-                         for start in range(0, len(examples), batch_size)])
+def _outputs(classify: Classify, examples: Examples, batch_size: int | None) -> npt.NDArray[Any]:
+  size = batch_size or at_once(examples)
+  return np.concatenate([np.asarray(classify(examples.images[start:start + size]))
+                         for start in range(0, len(examples), size)])
 
 
 def _mean_cross_entropy(logits: npt.NDArray[Any], labels: npt.NDArray[np.integer]) -> float | None:

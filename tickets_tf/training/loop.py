@@ -20,6 +20,7 @@ from tickets_tf.pruning.mask import Mask
 from tickets_tf.runs.mask_history import MaskChange
 from tickets_tf.runs.settings import Settings
 from tickets_tf.training import callbacks
+from tickets_tf.training import evaluation
 from tickets_tf.training import feed
 from tickets_tf.training.checkpoints import Checkpoints
 from tickets_tf.training.epochs import Epoch
@@ -28,8 +29,6 @@ from tickets_tf.training.mask_updating import UpdateMasks
 from tickets_tf.training.optimizer import RATES
 from tickets_tf.training.optimizer import SGD
 from tickets_tf.training.optimizer import learning_rate_schedule
-
-_EVALUATION_BATCH = 500  # images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +121,7 @@ def train(model: keras.Model, mask: Mask, pipeline: Pipeline, judged: Examples, 
     compiled.wrapped.fit(
         strategy.distribute_datasets_from_function(
             functools.partial(_shares, pipeline, first_epoch * steps, last_epoch * steps)),
-        validation_data=feed.everything(judged, _EVALUATION_BATCH),
+        validation_data=feed.everything(judged, evaluation.at_once(judged)),
         validation_freq=[*range(settings.evaluate_every, last_epoch, settings.evaluate_every), last_epoch],
         epochs=last_epoch,
         initial_epoch=first_epoch, steps_per_epoch=steps,
