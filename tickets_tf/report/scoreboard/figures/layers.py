@@ -51,7 +51,8 @@ def prunes(cell: Cell) -> bool:
 def keep_ratios(cell: Cell) -> drawing.Floats:
   """Returns the mean keep ratio of each layer over the seeds, in network order."""
   ratios = [[layer.kept / layer.weights for layer in run.record.layers] for run in cell.runs]
-  return np.array(ratios, np.float64).mean(axis=0)
+  found: drawing.Floats = np.array(ratios, np.float64).mean(axis=0)
+  return found
 
 
 def _drawing(each: Named, ratio: float, cells: Sequence[Cell]) -> Drawing:
