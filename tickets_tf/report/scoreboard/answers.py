@@ -92,6 +92,9 @@ def _column(cells: Sequence[Cell]) -> list[Said]:
 def _why_not(cells: Sequence[Cell]) -> str:
   if len(cells) == 1:
     return f'{cells[0].method} is the only method'
+  highest = max(cells, key=lambda cell: cell.accuracies.mean or 0)
+  if len(highest.runs) < best.SEEDS <= max(len(cell.runs) for cell in cells):
+    return f'the highest mean is that of {highest.method}, which has {wording.count(len(highest.runs), "seed")}'
   return f'it takes {best.SEEDS} seeds of two methods, and the most seeds are {max(len(cell.runs) for cell in cells)}'
 
 

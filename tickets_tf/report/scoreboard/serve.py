@@ -149,7 +149,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
   server_version, sys_version = 'tickets-report', ''
   timeout = 10  # seconds in which a request has to be sent
 
-  def __init__(self, watched: Watched, request: socketserver._RequestType, client_address: object,
+  def __init__(self, watched: Watched, request: 'socketserver._RequestType', client_address: object,
                of: socketserver.BaseServer) -> None:
     self._watched = watched
     super().__init__(request, client_address, of)
