@@ -27,9 +27,13 @@ def run(pruner='snip', ratio=0.9, seed=0, accuracy=90.0, folder=None, **settings
   """Returns a finished run that has an accuracy in percent."""
   asked = runs.Run(Settings(pruner=pruner, ratio=0.0 if pruner == 'dense' else ratio, seed=seed, **{
       'dataset': 'cifar10', 'model': 'resnet32', 'data_dir': 'data', **settings}))
-  record = example_records.record(asked, network=asked.settings.model, dataset=dataclasses.replace(
-      example_records.record(asked).dataset, name=asked.settings.dataset, test=10000), **{
-          name: accuracy / 100 for name in ('final_accuracy', 'settled_accuracy', 'best_accuracy')})
+  base = example_records.record(asked)
+  layers = base.layers if asked.rule.prunes else tuple(
+      dataclasses.replace(each, kept=each.weights) for each in base.layers)
+  record = dataclasses.replace(
+      base, network=asked.settings.model, layers=layers,
+      dataset=dataclasses.replace(base.dataset, name=asked.settings.dataset, test=10000),
+      **{name: accuracy / 100 for name in ('final_accuracy', 'settled_accuracy', 'best_accuracy')})
   return Run(pathlib.Path(folder or f'runs/{asked.name}'), record)
 
 
@@ -48,7 +52,7 @@ def found(made_runs, verdicts=(), left_out=()):
 
 def small():
   """Returns all that a page can show, small."""
-  return found([*study(), *study(('random', 'snip'), (0.9,), seeds=2, epochs=20)],
+  return found([*study(), *study(('random', 'snip'), (0.9,), seeds=2, epochs=3)],
                [sanity_verdicts.failed(), sanity_verdicts.undecided()],
                [('runs/half', 'not finished: holds settings.json, but no record.json yet')])
 
