@@ -190,11 +190,14 @@ def test_one_density_is_a_row_for_each_rule(tmp_path):
 
 def test_forests_have_each_comparison_at_its_drop_and_waterfalls_their_ends(many):
   of = drawn(many)[0]
-  verdicts, = [each for _, each in find([many]).verdicts]
+  (path, verdicts), = find([many]).verdicts
   axes, = painted(of['forest-luck-resnet20-cifar10'])
-  known = [each for each in verdicts.luck if not each.unaffected]
-  assert [x for line in lines(axes, 'D') for x in line[0]] == pytest.approx([each.drop for each in known])
+  assert [x for line in lines(axes, 'D') for x in line[0]] == pytest.approx([each.drop for each in verdicts.luck])
   assert 'snip' in of['forest-luck-resnet20-cifar10'].text
+  # What is the same by construction is no comparison.
+  same = tuple(dataclasses.replace(each, unaffected=each.rule == 'snip') for each in verdicts.luck)
+  luck = figures.draw(Found((), ((path, dataclasses.replace(verdicts, luck=same)),), ()), []).drawings[0]
+  assert 'random' in luck.text and 'snip' not in luck.text
   asked = [each for each in verdicts.judgements if each.rule == 'snip']
   axes, = painted(next(each for name, each in of.items() if re.match(r'forest-\d-snip', name)))
   assert [x for line in lines(axes, 'D') for x in line[0]] == pytest.approx([each.drop for each in asked])
