@@ -5,7 +5,6 @@ import html
 import json
 import os
 import re
-import shutil
 import subprocess
 
 import numpy as np
@@ -13,10 +12,12 @@ from PIL import Image
 import pytest
 
 from tests.report import sanity_verdicts
+from tests.report.browsers import BROWSER
+from tests.report.browsers import BROWSERS
+from tests.report.browsers import channels
+from tests.report.browsers import contrast
 from tickets_tf.report import page
 
-BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=f'no browser is installed: none of {", ".join(BROWSERS)}')
 # Chromium's windows are at least 500 pixels wide, the frames in them are not.
 FRAME = ('<!DOCTYPE html><meta charset="utf-8"><body style="margin:0">'
@@ -95,11 +96,11 @@ def test_names_of_any_length_fit_a_phone(tmp_path):
 
 def test_light_and_dark_have_their_own_paper_and_ink(source, tmp_path):
   light, dark = (measure(tmp_path, source, 1280, dark) for dark in (False, True))
-  assert light['paper'] == 'rgb(255, 255, 255)' and max(_channels(dark['paper'])) < 50
+  assert light['paper'] == 'rgb(255, 255, 255)' and max(channels(dark['paper'])) < 50
   assert len(light['fills']) >= 5 and not set(light['fills']) & set(dark['fills'])
   for found in (light, dark):
     # WCAG's contrast for text.
-    assert all(_contrast(fill, found['paper']) > 4.5 for fill in found['fills'])
+    assert all(contrast(fill, found['paper']) > 4.5 for fill in found['fills'])
 
 
 @pytest.mark.parametrize('dark', [False, True])
@@ -110,17 +111,3 @@ def test_failed_controls_are_seen_first(dark, source, tmp_path):
   calm = page.html(sanity_verdicts.minimal())
   top = screenshot(tmp_path, calm, dark)[:120].astype(int)
   assert not ((top[..., 0] > 140) & (top[..., 0] > top[..., 1] + 70)).any() and top.std() > 10
-
-
-def _channels(colour):
-  return [int(value) for value in re.findall(r'\d+', colour)[:3]]
-
-
-def _contrast(one, other):
-  def luminance(colour):
-    shares = np.array(_channels(colour)) / 255
-    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055)**2.4)
-    return linear @ [0.2126, 0.7152, 0.0722]
-
-  low, high = sorted(map(luminance, (one, other)))
-  return (high + 0.05) / (low + 0.05)
