@@ -16,7 +16,7 @@ from tests import small_network
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = ['--pruners=random,lr_rewinding', '--ratios=0.8', f'--model={small_network.NAME}', '--width=4', '--epochs=1',
-        '--batch_size=8', '--samples_per_class=2', '--noprogress']
+        '--batch_size=8', '--samples_per_class=2', '--noprogress', '--parallel=1']
 
 
 def call(*words, **variables):

@@ -6,6 +6,7 @@ import types
 import pytest
 import tensorflow as tf
 
+from tests import small_network
 import tickets_tf
 from tickets_tf import training
 from tickets_tf.errors import UsageError
@@ -61,8 +62,8 @@ def test_the_threads_of_a_run_are_those_of_its_process(tmp_path):
 import tickets_tf
 import tensorflow as tf
 from tickets_tf.errors import UsageError
-settings = tickets_tf.Settings(model='resnet8', width=4, epochs=1, train_examples=100, threads=2, export=False,
-                               progress=False, tensorboard=False, output_dir={str(tmp_path)!r})
+settings = tickets_tf.Settings(model={small_network.NAME!r}, width=4, epochs=1, train_examples=100, threads=2,
+                               export=False, progress=False, tensorboard=False, output_dir={str(tmp_path)!r})
 tickets_tf.train(settings, say=lambda line: None)
 print(tf.config.threading.get_intra_op_parallelism_threads())
 try:
