@@ -17,8 +17,8 @@ import sys
 from typing import Any
 from typing import TypeVar
 
-from tickets_tf import own_code
 from tickets_tf.errors import UsageError
+from tickets_tf.own_code import digest
 
 _Entry = TypeVar('_Entry')
 
@@ -58,7 +58,7 @@ class Registry:
       raise UsageError(f'{self.kind} {name!r}: the name is ' + ('taken' if name in self._entries else 'not allowed'))
 
     def add(entry: _Entry) -> _Entry:
-      if again and self._kept and own_code.digest([module, entry]) != own_code.digest(self.own_code(name)):
+      if again and self._kept and digest([module, entry]) != digest(self.own_code(name)):
         raise UsageError(f'{self.kind} {name!r}: the name is taken by other code; expected another name, because a '
                          f'{self.kind} is kept under its name')
       self._entries[name] = entry
