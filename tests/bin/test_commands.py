@@ -65,7 +65,7 @@ def test_train_again_finds_the_work_done(finished):
 
 def test_evaluate_agrees_and_notices_when_not(finished, tmp_path):
   folder, _ = finished
-  done = call('evaluate', f'--run={folder}')
+  done = warm.call('evaluate', f'--run={folder}', cwd=tmp_path)
   assert done.returncode == 0 and done.stdout.endswith('they agree\n'), done.stderr
   import json
   import shutil
@@ -77,19 +77,24 @@ def test_evaluate_agrees_and_notices_when_not(finished, tmp_path):
   assert done.returncode == 1 and done.stdout.endswith('they differ by more than 0.1 points in test accuracy\n')
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_same_bits(finished, tmp_path):
-  folder, _ = finished
+def test_killed_at_any_moment_it_goes_on_to_the_same_bits(tmp_path):
+  flags = [f'--model={small_network.NAME}', '--width=4', '--epochs=6', '--checkpoint_seconds=0', '--noprogress',
+           '--notensorboard']
+  start = time.monotonic()
+  assert warm.call('train', *flags, f'--output_dir={tmp_path / "peace"}', cwd=tmp_path).returncode == 0
+  longest = time.monotonic() - start
+  folder, = (tmp_path / 'peace').iterdir()
   moments = random.Random(5)
   kills = 0
   for _ in range(5):
-    process = warm.start('train', *SMALL, f'--output_dir={tmp_path}', cwd=tmp_path)
+    process = warm.start('train', *flags, f'--output_dir={tmp_path}', cwd=tmp_path)
     while process.poll() is None and not (tmp_path / folder.name / 'settings.json').exists():
       time.sleep(0.05)
-    time.sleep(moments.uniform(0, 6))
+    time.sleep(moments.uniform(0, longest))
     process.kill()
     kills += process.completed().returncode == -signal.SIGKILL
   assert kills, 'the test must have killed something'
-  done = warm.call('train', *SMALL, f'--output_dir={tmp_path}', cwd=tmp_path)
+  done = warm.call('train', *flags, f'--output_dir={tmp_path}', cwd=tmp_path)
   assert done.returncode == 0, done.stderr
   expected, found = (weights_files.read(each / 'final.weights.h5') for each in (folder, tmp_path / folder.name))
   assert expected.keys() == found.keys() and expected
