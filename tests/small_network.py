@@ -1,8 +1,27 @@
 """The network of tests that ask about runs and not about networks: so small that building it costs little."""
 
+import contextlib
+
 import tf_keras as keras
 
+from tickets_tf import registry
+
 NAME = f'{__name__}:plain'
+KNOWN = 'plain_of_tests'
+
+
+@contextlib.contextmanager
+def known():
+  """Has the network in the table of networks, as `KNOWN`, for tests that make many runs in one process.
+
+  So it is kept from run to run, with what was compiled for it, as the networks of the package are. One that is named by
+  its module is built for each run.
+  """
+  registry.MODELS._entries[KNOWN] = NAME
+  try:
+    yield
+  finally:
+    del registry.MODELS._entries[KNOWN]
 
 
 def plain(input_shape, num_classes, width=4):

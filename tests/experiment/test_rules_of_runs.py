@@ -29,7 +29,8 @@ TINY = tickets_tf.Settings(model=small_network.NAME, width=4, train_examples=160
 def tiny(tmp_path_factory):
   """A function from changes to the settings of a run; all runs of this file share what they can."""
   folder = str(tmp_path_factory.mktemp('runs'))
-  return lambda **changes: dataclasses.replace(TINY, output_dir=folder, **changes)
+  with small_network.known():
+    yield lambda **changes: dataclasses.replace(TINY, **{'model': small_network.KNOWN, 'output_dir': folder, **changes})
 
 
 def train(settings):
