@@ -18,7 +18,7 @@ from tickets_tf.runs.settings import Settings
 
 ACCURACIES = {'dense': 94.5, 'random': 91.0, 'lottery': 92.5, 'snip': 90.8, 'grasp': 90.9, 'synflow': 88.0,
               'hybrid': 93.4}
-RATIOS = (0.9, 0.95, 0.98)
+RATIOS = (0.9, 0.98)
 EVIL = '<script>document.title = "evil"</script><img src=x onerror="document.title=\'evil\'">'
 COMMAND = 'bin/report --runs=runs --output_dir=report'
 
