@@ -428,6 +428,7 @@ def test_several_tables_have_names_of_their_own(tmp_path):
 
 def test_names_at_the_ends_of_lines_keep_apart():
   assert panels.apart([0, 100, 50], 14) == [0, 100, 50]
+  assert panels.apart([20, 10, 0], 14) == pytest.approx([24, 10, -4])
   found = panels.apart([10, 11, 12, 60, 11.5], 14)
   assert np.all(np.diff(sorted(found)) >= 14 - 1e-9) and list(np.argsort(found)) == [0, 1, 4, 2, 3]
   assert np.mean(sorted(found)[:4]) == pytest.approx(np.mean([10, 11, 12, 11.5]))
