@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import contextlib
 import errno
 import os
+import re
 import time
 from typing import TypeVar
 
@@ -26,6 +27,8 @@ _PASSING = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOS
             errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNRESET, errno.ECONNABORTED, errno.ECONNREFUSED}
 # What the place refuses that was asked for.
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+# How TensorFlow says that another worker is gone, with the same reasons as if a network folder were.
+_OTHER_WORKER = re.compile('grpc|collective', re.IGNORECASE)
 _REASONS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, *REFUSED, *_PASSING}
 
 
@@ -103,5 +106,7 @@ def _code(error: BaseException) -> int:
   # TensorFlow and HDF5 have it in words, and so has `shutil.Error`.
   if isinstance(error, OSError | RuntimeError) or type(error).__module__.startswith('tensorflow.'):
     text = str(error)
+    if _OTHER_WORKER.search(text):
+      return 0
     return next((code for code in _REASONS if os.strerror(code) in text), 0)
   return 0

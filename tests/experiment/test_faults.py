@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import small_network
 from tests import weights_files
@@ -141,6 +142,14 @@ def test_a_network_folder_that_does_not_answer_for_a_while(name, settings, expec
   assert said[0] == (f'{next(tmp_path.iterdir()) / name}: cannot be written: Stale file handle; '
                      + ('trying again for 60 seconds' if 'json' in name else 'waiting for it for 60 seconds'))
   assert len(said) <= 5
+
+
+def test_a_worker_that_is_gone_is_no_folder_that_is_away():
+  words = 'recvmsg:Connection reset by peer'
+  gone = tf.errors.UnavailableError(None, None, f'Collective ops is aborted by: {words}\nAdditional GRPC error '
+                                    'information from remote target /job:worker/replica:0/task:1')
+  assert storage.told(gone, 'checkpoints: cannot be written') is None and not storage.may_pass(gone)
+  assert storage.may_pass(tf.errors.UnavailableError(None, None, f'runs/checkpoints; {words}'))
 
 
 @pytest.fixture
