@@ -13,14 +13,15 @@ import types
 
 import pytest
 
+from tests import small_network
 import tickets_tf
 from tickets_tf import registry
 from tickets_tf.runs import records
 
 ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'extending.md').read_text()
-SMALL = {'model': 'resnet8', 'width': 4, 'train_examples': 160, 'epochs': 1, 'progress': False, 'tensorboard': False,
-         'export': False, 'samples_per_class': 2}
+SMALL = {'model': small_network.NAME, 'width': 8, 'train_examples': 160, 'epochs': 1, 'progress': False,
+         'tensorboard': False, 'export': False, 'samples_per_class': 2}
 # Runs commands one after the other in one process, as their programs would.
 DRIVER = '''
 import json, sys

@@ -68,7 +68,7 @@ def settings(data_dir, output_dir):
   """Returns the settings of the run."""
   return Settings(
       dataset=f'{__name__}:load', data_dir=str(data_dir), output_dir=str(output_dir), model=NAME, width=4,
-      pruner='snip', ratio=0.5, epochs=2, batch_size=8, threads=1, samples_per_class=4, checkpoint_seconds=0.0,
+      pruner='snip', ratio=0.5, epochs=2, batch_size=8, samples_per_class=4, checkpoint_seconds=0.0,
       progress=False, tensorboard=False, export=False)
 
 
@@ -91,7 +91,6 @@ def main(data_dir: str, output_dir: str, dies: bool) -> None:
   import tensorflow as tf
 
   from tickets_tf.experiment.train import train
-  tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.convert_to_tensor(1.0)  # The runtime takes its memory now.
   asked = settings(data_dir, output_dir)
   with open('/proc/self/status', encoding='ascii') as file:

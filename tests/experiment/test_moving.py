@@ -19,10 +19,16 @@ RATIO = 0.9
 MOVING = pytest.mark.parametrize('pruner', ['gradual', 'set', 'rigl'])
 
 
+@pytest.fixture(scope='module', autouse=True)
+def known():
+  with small_network.known():
+    yield
+
+
 def tiny(folder, **changes):
   """Five epochs of five steps; the mask changes before each, and within epochs, until step 18."""
   return tickets_tf.Settings(**{
-      'model': small_network.NAME, 'width': 4, 'train_examples': 160, 'batch_size': 32, 'epochs': 5,
+      'model': small_network.KNOWN, 'width': 4, 'train_examples': 160, 'batch_size': 32, 'epochs': 5,
       'ratio': RATIO, 'update_every': '3steps', 'progress': False, 'tensorboard': False, 'export': False,
       'checkpoint_seconds': 0.0, 'output_dir': str(folder), **changes})
 

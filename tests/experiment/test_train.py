@@ -27,12 +27,18 @@ TINY = tickets_tf.Settings(model=small_network.NAME, width=4, train_examples=160
                            progress=False, tensorboard=False, checkpoint_seconds=0)
 
 
+@pytest.fixture(scope='module', autouse=True)
+def known():
+  with small_network.known():
+    yield
+
+
 def quiet(line):
   del line
 
 
 def tiny(folder, **changes):
-  return dataclasses.replace(TINY, output_dir=str(folder), **changes)
+  return dataclasses.replace(TINY, **{'model': small_network.KNOWN, 'output_dir': str(folder), **changes})
 
 
 def weights_of(settings, name='final.weights.h5'):
