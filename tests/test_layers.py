@@ -12,7 +12,7 @@ PACKAGE = pathlib.Path(tickets_tf.__file__).parent
 LAYERS = (
     ('errors', 'seeds', 'own_code'),
     ('storage',),
-    ('files', 'registry', 'notes', 'environment', 'collecting'),
+    ('files', 'registry', 'notes', 'environment', 'collecting', 'machine'),
     ('exchange',),
     ('pruning',),
     ('runs',),

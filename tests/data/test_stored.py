@@ -16,6 +16,7 @@ from tests import weights_files
 from tests.data import large_set
 import tickets_tf
 from tickets_tf import checks
+from tickets_tf import machine
 from tickets_tf import registry
 from tickets_tf.data import crops
 from tickets_tf.data import load_dataset
@@ -171,7 +172,7 @@ def test_a_set_larger_than_memory_is_trained_on_and_killed(tmp_path):
 
 
 def test_the_place_is_chosen_by_size(tree, monkeypatch):
-  monkeypatch.setattr(memory, 'free', lambda: 4 * 2**30)
+  monkeypatch.setattr(machine, 'free_memory', lambda: 4 * 2**30)
   monkeypatch.setattr(memory, 'installed', lambda package: True)
   shape = (256, 256, 3)  # 5461 of these are 1 GiB
   assert not Placement().in_files(10922, shape) and Placement().in_files(10923, shape)
@@ -187,20 +188,6 @@ def test_the_place_is_chosen_by_size(tree, monkeypatch):
     load_dataset('folder', str(tree), images_in='files')
   with pytest.raises(UsageError, match="--images_in=files: data set 'digits' is always in memory"):
     load_dataset('digits', images_in='files')
-
-
-def test_free_memory_knows_the_limits_of_groups(tmp_path, monkeypatch):
-  def group(path, most, taken, kept):
-    path.mkdir(parents=True, exist_ok=True)
-    (path / 'memory.max').write_text(f'{most}\n')
-    (path / 'memory.current').write_text(f'{taken}\n')
-    (path / 'memory.stat').write_text(f'anon 5\ninactive_file {kept}\n')
-
-  group(tmp_path, 'max', 7, 0)
-  group(tmp_path / 'job', 3_000_000, 2_500_000, 100_000)
-  group(tmp_path / 'job' / 'step', 2_000_000, 200_000, 0)
-  monkeypatch.setattr(memory, '_groups', lambda: [tmp_path / 'job' / 'step', tmp_path / 'job', tmp_path])
-  assert memory.free() == 600_000
 
 
 def test_statistics_are_remembered_while_the_files_stay(both, tree, cache, monkeypatch, write_images):

@@ -8,6 +8,7 @@ import types
 import pytest
 
 import tickets_tf
+from tickets_tf import machine as machines
 from tickets_tf.cli import executing
 from tickets_tf.errors import UsageError
 from tickets_tf.experiment import cores
@@ -22,8 +23,8 @@ GIB = 2**30
 def machine(monkeypatch, tmp_path):
   """Sets cores, memory and GPUs of the machine."""
   def of(count=8, memory=64 * GIB, gpu=False):
-    monkeypatch.setattr(cores, 'available', lambda: count)
-    monkeypatch.setattr(cores, 'memory', lambda: memory)
+    monkeypatch.setattr(machines, 'cores', lambda: count)
+    monkeypatch.setattr(machines, 'memory', lambda: memory)
     monkeypatch.setattr(cores, '_GPUS', (str(tmp_path if gpu else tmp_path / 'none'),))
     monkeypatch.delenv('TF_NUM_INTRAOP_THREADS', raising=False)
 
@@ -51,20 +52,6 @@ def test_there_are_as_many_runs_as_cores_unless_memory_or_a_flag_forbids(machine
   machine(count=1)
   assert split() == (1, 1)
   assert cores.split(BASE).told() == '--parallel=auto: 1 at a time, 1 thread each (1 core)'
-
-
-def test_cores_and_memory_of_this_machine_are_found(monkeypatch, tmp_path):
-  assert cores.available() >= 1
-  assert 0 < cores.free_memory() <= cores.memory() and 0 <= cores.own_memory() < cores.memory()
-  # A group of processes may have less.
-  monkeypatch.setattr(cores, '_CGROUP', tmp_path)
-  (tmp_path / 'cpu.max').write_text('100000 100000\n')
-  (tmp_path / 'memory.max').write_text('1000000\n')
-  (tmp_path / 'memory.current').write_text('400000\n')
-  assert (cores.available(), cores.memory(), cores.free_memory()) == (1, 1000000, 600000)
-  (tmp_path / 'cpu.max').write_text('max 100000\n')
-  (tmp_path / 'memory.max').write_text('max\n')
-  assert cores.available() >= 1 and cores.memory() > 1000000
 
 
 def test_runs_that_were_begun_otherwise_are_found_again(machine, monkeypatch, tmp_path, capsys):
@@ -103,7 +90,7 @@ def test_further_processes_need_memory_and_large_ones_end(machine, monkeypatch):
   crew = workers._Crew([], set(), 4, pathlib.Path())
   crew.working[object()] = Run(BASE)
   crew.largest = 3 * GIB
-  monkeypatch.setattr(cores, 'free_memory', lambda: 2 * GIB)
+  monkeypatch.setattr(machines, 'free_memory', lambda: 2 * GIB)
   assert not crew._start()
   for size, ends in ((GIB, False), (3 * GIB, False), (9 * GIB, True)):
     closed = []

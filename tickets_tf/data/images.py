@@ -18,6 +18,7 @@ import tensorflow as tf
 from PIL import Image
 from PIL import ImageOps
 
+from tickets_tf import machine
 from tickets_tf.data import image_files
 from tickets_tf.data import memory
 from tickets_tf.data import stored
@@ -256,7 +257,7 @@ def _decode_bytes(contents: bytes | tf.Tensor, channels: int) -> tf.Tensor:
 def _check_memory(count: int, shape: Shape) -> None:
   height, width, channels = shape
   # Twice: as a NumPy array, and as the tensor that the training pipeline copies it to.
-  needed, free = 2 * memory.size(count, shape), memory.free()
+  needed, free = 2 * memory.size(count, shape), machine.free_memory()
   if needed > free:
     raise UsageError(f'{count} images of {height}x{width}x{channels} need {needed / 2**30:.1f} GiB of memory, '
                      f'{free / 2**30:.1f} GiB are free; make them smaller with --image_size, give a --data_dir with '

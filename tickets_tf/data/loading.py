@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tickets_tf import machine
 from tickets_tf.data import stored
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def in_order(examples: 'Examples', size: int) -> tf.data.Dataset:
 
 def _read_ahead(reads: '_Reads', size: int) -> Iterator[dict[str, npt.NDArray[Any]]]:
   import grain
-  options = grain.ReadOptions(num_threads=stored.cores(), prefetch_buffer_size=_AHEAD_OF_A_CORE * stored.cores())
+  options = grain.ReadOptions(num_threads=machine.cores(), prefetch_buffer_size=_AHEAD_OF_A_CORE * machine.cores())
   return iter(grain.MapDataset.source(reads).to_iter_dataset(options).batch(size))
 
 

@@ -1,15 +1,12 @@
-"""How much memory is free, and whether the images of a data set are to be held in it."""
+"""Whether the images of a data set are to be held in memory."""
 
 import dataclasses
 import importlib.util
-import pathlib
 
-import psutil
-
+from tickets_tf import machine
 from tickets_tf.errors import UsageError
 
 PLACES = ('auto', 'memory', 'files')
-_CGROUPS = pathlib.Path('/sys/fs/cgroup')
 _GIB = 2**30
 
 Shape = tuple[int, int, int]  # height, width, channels
@@ -50,7 +47,7 @@ class Placement:
     return f'the images stay in their files and are read for each batch: {why}'
 
   def _limit(self) -> float:
-    return self.image_memory * _GIB or free() / 2
+    return self.image_memory * _GIB or machine.free_memory() / 2
 
   def _too_large(self, count: int, shape: Shape) -> str:
     limit = f'the {self.image_memory:g} GiB of --image_memory' if self.image_memory else 'half of the free memory'
@@ -68,45 +65,3 @@ def size(count: int, shape: Shape) -> int:
   """Returns the bytes of so many images of (height, width, channels)."""
   height, width, channels = shape
   return count * height * width * channels
-
-
-def free() -> int:
-  """Returns the bytes that this process may still take: of the machine, of its container, and of its own limits."""
-  return max(0, min([psutil.virtual_memory().available, *_of_container(), *_of_process()]))
-
-
-def _of_container() -> list[int]:
-  """Returns what the control groups that the process is in have left, as far as they are limited."""
-  found = []
-  for folder in _groups():
-    for limit, used in (('memory.max', 'memory.current'), ('memory.limit_in_bytes', 'memory.usage_in_bytes')):
-      try:
-        most, taken = (int((folder / name).read_text()) for name in (limit, used))
-        # Pages of files that were read are counted as used, and given back when they are needed.
-        counted = dict(line.split() for line in (folder / 'memory.stat').read_text().splitlines())
-        found.append(most - taken + int(counted.get('total_inactive_file', counted.get('inactive_file', 0))))
-      except (OSError, ValueError):  # of the other version, or its limit is the word max
-        continue
-  return found
-
-
-def _groups() -> list[pathlib.Path]:
-  """Returns the folders of the control groups that the process is in; a group is limited by those above it, too."""
-  try:
-    lines = pathlib.Path('/proc/self/cgroup').read_text().splitlines()
-  except OSError:  # Linux alone has it
-    return []
-  names = {kinds: name for _, kinds, name in (line.split(':', 2) for line in lines)}
-  ends = [(_CGROUPS, names.get('')), (_CGROUPS / 'memory', names.get('memory'))]
-  inner = [(root, root / name.lstrip('/')) for root, name in ends if name]
-  return [folder for root, end in inner for folder in (end, *end.parents) if folder.is_relative_to(root)]
-
-
-def _of_process() -> list[int]:
-  """Returns what the limits of the process leave (`ulimit -v` and `-d`), if it has any."""
-  process = psutil.Process()
-  if not hasattr(process, 'rlimit'):  # Linux alone has it
-    return []
-  used = process.memory_info()
-  limits = ((process.rlimit(psutil.RLIMIT_AS)[0], used.vms), (process.rlimit(psutil.RLIMIT_DATA)[0], used.data))
-  return [limit - taken for limit, taken in limits if limit != psutil.RLIM_INFINITY]

@@ -1,6 +1,5 @@
 """Images that stay where they are stored, and are decoded when they are asked for."""
 
-import os
 from collections.abc import Iterator
 from concurrent import futures
 from typing import Any
@@ -10,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tickets_tf import machine
 from tickets_tf.data.memory import Shape
 from tickets_tf.errors import TicketsError
 
@@ -83,7 +83,7 @@ class StoredImages:
     def read(place: int) -> None:
       images[place] = self.read(int(indices[place]), None if crops is None else int(crops[place]))
 
-    with futures.ThreadPoolExecutor(cores()) as pool:
+    with futures.ThreadPoolExecutor(machine.cores()) as pool:
       list(pool.map(read, range(len(indices))))
     return images
 
@@ -99,11 +99,6 @@ class StoredImages:
 
 
 Images: TypeAlias = npt.NDArray[np.uint8] | StoredImages
-
-
-def cores() -> int:
-  """Returns the number of cores that this process may use."""
-  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def blocks(images: Images) -> Iterator[slice]:

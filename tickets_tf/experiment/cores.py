@@ -2,15 +2,13 @@
 
 import dataclasses
 import os
-import pathlib
-import re
 
+from tickets_tf import machine
 from tickets_tf.runs.canonical import THREADS_VARIABLE
 from tickets_tf.runs.settings import Settings
 
 _PROCESS = 2 * 2**30  # bytes of a run's process; a ResNet32 on images of 32x32 takes 1.3 GB
 _GPUS = ('/dev/nvidia0', '/dev/kfd', '/dev/dxg')  # as NVIDIA's and AMD's drivers and WSL make them
-_CGROUP = pathlib.Path('/sys/fs/cgroup')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,62 +42,12 @@ def split(base: Settings, one_per_core: bool = False) -> Split:
     one_per_core: whether the settings ask for a thread per core and not just leave the number open.
   """
   given = base.threads or int(os.environ.get(THREADS_VARIABLE) or 0)
-  count = available()
+  count = machine.cores()
   if base.strategy not in ('auto', 'one_device') or base.replicas > 1 or one_per_core:
     return Split(1, base.threads, 'a run uses the whole machine')
   if any(os.path.exists(path) for path in _GPUS):
     return Split(1, base.threads, 'there is a GPU; --parallel=N makes N runs share it')
   most = count // given if given else count
-  fitting = max(min(most, memory() // _PROCESS), 1)
+  fitting = max(min(most, machine.memory() // _PROCESS), 1)
   why = '' if fitting == most else f', memory for {fitting} processes'
   return Split(fitting, base.threads if given else count // fitting, f'{count} core{"s" if count > 1 else ""}{why}')
-
-
-def available() -> int:
-  """Returns how many cores this process may use."""
-  count = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-  try:
-    quota, period = (_CGROUP / 'cpu.max').read_text().split()
-    return max(min(count, int(quota) // int(period)), 1)
-  except (OSError, ValueError):  # `max`, or a system without groups of processes
-    return count
-
-
-def memory() -> int:
-  """Returns the bytes of memory of this machine, or of the group of processes that this one is in if that has less."""
-  total = _meminfo('MemTotal') or _PROCESS * available()
-  return min(total, _limit() or total)
-
-
-def free_memory() -> int:
-  """Returns the bytes of memory that could be used in addition."""
-  free = _meminfo('MemAvailable') or memory()
-  limit, used = _limit(), _number(_CGROUP / 'memory.current')
-  return min(free, limit - used) if limit and used is not None else free
-
-
-def own_memory() -> int:
-  """Returns the bytes of memory that this process has; 0 if the system does not tell."""
-  try:
-    return int(pathlib.Path('/proc/self/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE')
-  except (OSError, ValueError, IndexError):
-    return 0
-
-
-def _limit() -> int | None:
-  return _number(_CGROUP / 'memory.max')
-
-
-def _number(path: pathlib.Path) -> int | None:
-  try:
-    return int(path.read_text())
-  except (OSError, ValueError):
-    return None
-
-
-def _meminfo(name: str) -> int:
-  try:
-    found = re.search(rf'^{name}:\s+(\d+) kB', pathlib.Path('/proc/meminfo').read_text(), re.MULTILINE)
-  except OSError:
-    found = None
-  return int(found[1]) * 1024 if found else 0

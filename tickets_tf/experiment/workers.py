@@ -16,10 +16,10 @@ import threading
 import time
 
 from tickets_tf import collecting
+from tickets_tf import machine
 from tickets_tf.errors import StorageError
 from tickets_tf.errors import TicketsError
 from tickets_tf.errors import UsageError
-from tickets_tf.experiment import cores
 from tickets_tf.runs.run import Run
 from tickets_tf.runs.settings import Settings
 
@@ -168,7 +168,7 @@ class _Crew:
 
   def _keep(self, worker: _Worker, size: int) -> None:
     # A process that has grown ends, so that what TensorFlow keeps is given back.
-    if size > _MOST_BYTES and size * self.parallel > cores.memory() / 2:
+    if size > _MOST_BYTES and size * self.parallel > machine.memory() / 2:
       worker.connection.close()
     else:
       self.idle.append(worker)
@@ -186,7 +186,7 @@ class _Crew:
 
   def _start(self) -> bool:
     """Starts a process, unless the memory that is free is less than the largest process has; the first always."""
-    if self.working and self.largest and cores.free_memory() < self.largest:
+    if self.working and self.largest and machine.free_memory() < self.largest:
       return False
     context = multiprocessing.get_context('spawn')
     here, there = context.Pipe()
@@ -212,7 +212,7 @@ def _serve(connection: multiprocessing.connection.Connection, parallel: int, log
   with contextlib.suppress(EOFError):
     while True:
       settings = connection.recv()
-      connection.send((do(settings), cores.own_memory()))
+      connection.send((do(settings), machine.own_memory()))
 
 
 def _last_line(log: pathlib.Path) -> str:
