@@ -11,6 +11,7 @@ import tickets_tf
 from tickets_tf import models
 from tickets_tf import sparse
 from tickets_tf.errors import UsageError
+from tickets_tf.models import residual
 from tickets_tf.pruning import allocation
 from tickets_tf.pruning.mask import Mask
 from tickets_tf.training import checkpoints
@@ -251,9 +252,9 @@ def test_locally_connected_layers_of_another_form_are_refused():
 def test_a_concatenation_is_no_residual_connection():
   inputs = keras.Input((4,))
   hidden = keras.layers.Dense(4)(inputs)
-  for merge, residual in ((keras.layers.Concatenate, False), (keras.layers.Add, True)):
+  for merge, expected in ((keras.layers.Concatenate, False), (keras.layers.Add, True)):
     model = keras.Model(inputs, keras.layers.Dense(2)(merge()([hidden, inputs])))
-    assert {kernel.residual for kernel in tickets_tf.prunable_kernels(model)} == {residual}
+    assert {kernel.residual for kernel in tickets_tf.prunable_kernels(model)} == {expected}
 
 
 class OwnMatrix(keras.layers.Layer):
@@ -296,3 +297,21 @@ def test_residual_connections_inside_a_layer_of_ones_own():
   model = Subclassed()
   model.build((None, 8, 8, 3))
   assert not tickets_tf.prunable_kernels(model)[0].residual
+
+
+def test_a_network_that_cannot_be_searched_is_told(monkeypatch):
+  class Eager(Subclassed):
+
+    def call(self, inputs, training=False):
+      if not tf.executing_eagerly():
+        raise NotImplementedError('this network runs eagerly alone')
+      return super().call(inputs)
+
+  said = []
+  monkeypatch.setattr(residual.logging, 'warning', lambda text, *values: said.append(text % values))
+  model = Eager()
+  model(tf.zeros((1, 8, 8, 3)))
+  assert not tickets_tf.prunable_kernels(model)[0].residual
+  line, = said
+  assert 'is taken for one without; --allocation_options=residual=True says otherwise: ' in line
+  assert 'this network runs eagerly alone' in line

@@ -6,6 +6,7 @@ import functools
 from typing import Any
 import weakref
 
+from absl import logging
 import tensorflow as tf
 import tf_keras as keras
 
@@ -60,7 +61,9 @@ def _adds_in_graph(model: keras.Model, layers: list[keras.layers.Layer]) -> bool
 
   try:
     tf.function(search, autograph=False).get_concrete_function(specs)
-  except (ValueError, TypeError, RuntimeError, AttributeError, NotImplementedError, tf.errors.OpError):
+  except (ValueError, TypeError, RuntimeError, AttributeError, NotImplementedError, tf.errors.OpError) as error:
+    logging.warning('model %s cannot be searched for residual connections and is taken for one without; '
+                    '--allocation_options=residual=True says otherwise: %s', model.name, ' '.join(str(error).split()))
     return False
   return any(sums)
 
