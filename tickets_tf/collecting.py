@@ -7,7 +7,7 @@ import gc
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-  """Imports inside the block are searched for garbage neither now nor later, which is a sixth of TensorFlow's start.
+  """Imports inside the block are searched for garbage neither now nor later: they leave none.
 
   To be used once in a process: what is garbage when the block ends is never freed.
   """
