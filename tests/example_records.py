@@ -13,7 +13,7 @@ def record(run: Run, **changes):
       settings=run.settings, digest=run.digest, seed=run.settings.seed,
       order_seed=run.order_seed, init_seed=run.init_seed, rule=records.Choices.of(run.rule),
       needed=tuple(other.name for other in run.before()), proof={}, network='resnet8',
-      dataset=records.DatasetSize('digits', 1437, 0, 360, 10, (8, 8, 1)), mask='0123456789abcdef',
+      dataset=records.DatasetSize('digits', 1437, 360, 0, 10, (8, 8, 1)), mask='0123456789abcdef',
       pattern=records.PatternKept('unstructured', ()), layers=(records.Layer('conv1', (3, 3, 1, 4), 36, 4, 2304, 256),),
       all_weights=60, unpruned={},
       collapse=Collapse([], True, {'conv1': 0}, 4, 1 - 4 / 36, []), effective_weights=4,
