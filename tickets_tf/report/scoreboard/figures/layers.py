@@ -36,16 +36,8 @@ def draw(found: Found, tables: Sequence[Table]) -> Iterator[Drawing]:
   del found
   for each in named(tables):
     for ratio in filter(None, each.table.ratios):
-      cells = [each.table.cells[method, ratio] for method in each.methods(checked=False)
-               if (method, ratio) in each.table.cells]
-      cells = [cell for cell in cells if prunes(cell)]
-      if cells:
+      if cells := each.pruned(ratio):
         yield _drawing(each, ratio, cells)
-
-
-def prunes(cell: Cell) -> bool:
-  """Returns whether a cell's networks lack weights: a small dense network lacks none."""
-  return all(run.record.kept < run.record.weights for run in cell.runs)
 
 
 def keep_ratios(cell: Cell) -> drawing.Floats:

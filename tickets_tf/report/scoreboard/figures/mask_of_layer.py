@@ -19,9 +19,9 @@ from tickets_tf.report.scoreboard.cells import Table
 from tickets_tf.report.scoreboard.figures import panels
 from tickets_tf.report.scoreboard.figures.drawings import Drawing
 from tickets_tf.report.scoreboard.figures.drawings import stem
-from tickets_tf.report.scoreboard.figures.layers import prunes
 from tickets_tf.report.scoreboard.figures.named import Named
 from tickets_tf.report.scoreboard.figures.named import named
+from tickets_tf.report.scoreboard.figures.named import prunes
 from tickets_tf.report.scoreboard.found import Found
 from tickets_tf.runs.folder import RunFolder
 from tickets_tf.runs.records import Layer

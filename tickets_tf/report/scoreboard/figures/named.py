@@ -34,10 +34,20 @@ class Named:
     """Returns the cells of a method, its ratios rising."""
     return [self.table.cells[method, ratio] for ratio in self.table.ratios if (method, ratio) in self.table.cells]
 
+  def pruned(self, ratio: float) -> list[Cell]:
+    """Returns the cells of all rules at a ratio, without those of checked tickets and of networks that lack nothing."""
+    cells = (self.table.cells.get((method, ratio)) for method in self.methods(checked=False))
+    return [cell for cell in cells if cell and prunes(cell)]
+
   def dense(self) -> list[tuple[str, float]]:
     """Returns (method, mean accuracy in percent) of what was not pruned."""
     return [(method, cell.accuracies.mean) for method in self.table.methods for cell in self.of(method)
             if not cell.ratio and cell.accuracies.mean is not None]
+
+
+def prunes(cell: Cell) -> bool:
+  """Returns whether a cell's networks lack weights: a small dense network lacks none."""
+  return all(run.record.kept < run.record.weights for run in cell.runs)
 
 
 def named(tables: Sequence[Table]) -> Iterator[Named]:

@@ -21,7 +21,6 @@ from tickets_tf.report.scoreboard.cells import Table
 from tickets_tf.report.scoreboard.figures import panels
 from tickets_tf.report.scoreboard.figures.drawings import Drawing
 from tickets_tf.report.scoreboard.figures.drawings import stem
-from tickets_tf.report.scoreboard.figures.layers import prunes
 from tickets_tf.report.scoreboard.figures.named import Named
 from tickets_tf.report.scoreboard.figures.named import named
 from tickets_tf.report.scoreboard.found import Found
@@ -104,11 +103,10 @@ def draw(found: Found, tables: Sequence[Table]) -> Iterator[Drawing | tuple[str,
     for ratio in filter(None, each.table.ratios):
       masks: dict[str, dict[int, Packed]] = {}
       missing: list[tuple[str, str]] = []
-      for method in each.methods(checked=False):
-        cell = each.table.cells.get((method, ratio))
-        for run in cell.runs if cell and prunes(cell) else ():
+      for cell in each.pruned(ratio):
+        for run in cell.runs:
           try:
-            masks.setdefault(method, {})[run.record.seed] = Packed.of(run)
+            masks.setdefault(cell.method, {})[run.record.seed] = Packed.of(run)
           except (UsageError, OSError) as error:
             missing.append((str(run.folder), f'not in the overlap of masks: {wording.one_line(str(error))}'))
       drawn = _drawing(each, ratio, masks)
